@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make check: every test, each with what it must show on the unpatched kernel too."""
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+
+from . import bases, kbuild, lint, paths, prereq, proc, series, splat, tests, tree, vm
+from .ui import KitError, Steps, hms, note, relative, say
+
+
+@dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: list = field(default_factory=list)
+    bites: list = field(default_factory=list)
+
+    def ok(self, name, detail=""):
+        self.passed += 1
+        note(f"ok      {name}{' - ' + detail if detail else ''}")
+
+    def bad(self, name, reason):
+        self.failed += 1
+        self.failures.append(f"{name}: {reason}")
+        note(f"FAILED  {name}: {reason}")
+
+    def skip(self, name, reason):
+        self.skipped += 1
+        note(f"skipped {name}: {reason}")
+
+    def finish(self):
+        if self.failures:
+            say("\nFailed:")
+            for line in self.failures:
+                say(f"  {line}")
+        if self.bites:
+            say("\nDefects of the unpatched kernel, each shown by its test:")
+            for row in self.bites:
+                say(f"  {row}")
+        say(f"\n{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed else 0
+
+
+def summary(result):
+    states = Counter(result.cases.values())
+    text = ", ".join(f"{n} {s}" for s, n in sorted(states.items())) or "no cases"
+    return f"{result.seconds:.0f} s, {text}"
+
+
+def evidence(result):
+    return f"see {relative(result.dir)}"
+
+
+def expect_pass(tally, result):
+    name = f"{result.test.name} ({result.image.name})"
+    if result.verdict == vm.PASS:
+        tally.ok(name, summary(result))
+    elif result.verdict == vm.SKIP:
+        tally.bad(name, f"a test of our own set must not be skipped: {result.reason()}")
+    else:
+        tally.bad(name, f"{result.reason()}; {evidence(result)}")
+
+
+def expect_failure(tally, result, regex, why):
+    """The failing run must fail, and for the reason that the test states."""
+    name = f"{result.test.name} ({result.image.name})"
+    if result.verdict == vm.UNJUDGED:
+        tally.bad(name, result.reason())
+    elif result.verdict != vm.FAIL:
+        tally.bad(name, f"must fail {why}, but it ended with: {result.verdict}")
+    elif not re.search(regex, result.output() + "\n" + result.reason()):
+        tally.bad(name, f"failed {why}, but not for the stated reason /{regex}/: {result.reason()}; "
+                  + evidence(result))
+    else:
+        return True
+    return False
+
+
+def compare(tally, patched, plain):
+    """The base kernel's own tests must give the same results with and without the series."""
+    name = f"{patched.test.name} (same on {plain.image.name} and {patched.image.name})"
+    for one in (plain, patched):
+        trouble = [r for r in one.reasons if " cases failed: " not in r]
+        if one.verdict == vm.UNJUDGED or trouble:
+            tally.bad(name, f"{one.image.name}: {one.reason()}; {evidence(one)}")
+            return
+    differ = [f"{case}: {plain.cases.get(case, 'absent')} / {patched.cases.get(case, 'absent')}"
+              for case in sorted(plain.cases.keys() | patched.cases.keys())
+              if plain.cases.get(case) != patched.cases.get(case)]
+    if not plain.cases:
+        tally.bad(name, f"no case ran; {evidence(plain)}")
+    elif differ:
+        tally.bad(name, f"{len(differ)} cases differ (base / patched): " + "; ".join(differ[:3]))
+    else:
+        tally.ok(name, summary(patched))
+
+
+def without(base, slugs, flavour):
+    """The image of the series with patches taken out: what a test of a fix must fail on."""
+    messages = series.mails(base.version)
+    known = {p.slug for p, _ in messages}
+    unknown = [s for s in slugs if s not in known]
+    if unknown:
+        raise KitError(f"bites-without names {unknown[0]}, which is not in patches/series", "mend the test")
+    commit = series.build_commits(base.commit, [(p, m) for p, m in messages if p.slug not in slugs])
+    image = kbuild.image(base, commit, flavour, f"{base.name} {flavour} without the fix")
+    return image
+
+
+def one_test(tally, test, plain, patched, planted=()):
+    """Everything that one test has to show on one flavour."""
+    result = vm.run(test, patched)
+    if test.planted and test.name not in planted:
+        if expect_failure(tally, result, test.planted, "because a fault is planted in it"):
+            tally.ok(f"{test.name} ({patched.name})", f"the runner saw it: {result.reason()[:110]}")
+        return
+    if test.base == "same":
+        compare(tally, result, vm.run(test, plain))
+        return
+    expect_pass(tally, result)
+    if patched.flavour != test.images[0]:
+        return    # what the base does is shown once
+    if test.base == "pass":
+        expect_pass(tally, vm.run(test, plain))
+    elif test.base_fails:
+        bites(tally, test, vm.run(test, plain), test.base_fails, "on the unpatched base")
+    if test.bites_without:
+        image = without(patched.base, test.bites_without, patched.flavour)
+        image.base_image, image.series_image = plain, patched
+        kbuild.build(image)
+        bites(tally, test, vm.run(test, image), test.bites_how, "with its fix taken out")
+
+
+def bites(tally, test, result, regex, why):
+    if expect_failure(tally, result, regex, why):
+        shown = re.search(regex, result.output() + "\n" + result.reason()).group(0)
+        tally.ok(f"{test.name} ({result.image.name})", f"bites on base: yes ({shown[:90]})")
+        where = "yes" if result.image is result.image.base_image else "yes, with the fix taken out"
+        tally.bites.append(f"scenario {test.scenario:4} {test.name:28} bites on base: {where} - {shown[:90]}")
+
+
+def selected(flavour, everything=False):
+    levels = ("kunit", "stock")
+    for test in tests.load().values():
+        if test.level in levels and flavour in test.images and test.scenario != "demo":
+            if everything or flavour == test.images[0] or flavour == "debug":
+                yield test
+
+
+def kit_tests(tally):
+    """tests/kit: the kit's own tests, by Python's unittest."""
+    res = subprocess.run([sys.executable, "-m", "unittest", "discover", "-v", "-s", "tests/kit", "-t", "."],
+                         cwd=paths.ROOT, capture_output=True, text=True, check=False,
+                         env=proc.environment({"PYTHONPATH": str(paths.ROOT / "scripts"),
+                                               "IR_BUILD": str(paths.BUILD)}))
+    log = paths.LOGS / "kit-tests.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(res.stdout + res.stderr, encoding="utf-8")
+    for line in res.stderr.splitlines():
+        found = re.match(r"(test_\w+) \(([\w.]+)\).*\.\.\. (ok|FAIL|ERROR|skipped '(.*)')$", line)
+        if not found:
+            continue
+        name = f"{found.group(2).rsplit('.', 1)[-1]}.{found.group(1)}"
+        if found.group(3) == "ok":
+            tally.passed += 1
+        elif found.group(4) is not None:
+            tally.skip(name, found.group(4))
+        else:
+            tally.bad(name, f"see {relative(log)}")
+    ran = re.search(r"^Ran (\d+) tests?", res.stderr, re.M)
+    if not ran or int(ran.group(1)) == 0:
+        tally.bad("kit tests", f"none ran; see {relative(log)}")
+    elif res.returncode and not tally.failed:
+        tally.bad("kit tests", f"exit status {res.returncode}; see {relative(log)}")
+    else:
+        note(f"{ran.group(1)} tests of the kit")
+
+
+def compiles(tally, base):
+    """On a base that is not booted here: the series applies, and what it touches compiles."""
+    tip = tree.tip(base)
+    log = paths.LOGS / f"compile-{base.name}.log"
+    log.unlink(missing_ok=True)
+    source = tree.full_source(base.name, tip)
+    obj = paths.BUILD / "obj" / f"{base.name}-fast"
+    kbuild.configure(source, obj, kbuild.fragments("fast"), log)
+    touched = sorted({"/".join(f.split("/")[:2]) + "/" for p in series.load(base.version)
+                      for f in tree.files_of(p) if f.startswith("drivers/")})
+    kbuild.kmake(source, obj, *touched, log=log, what=f"compiling {' '.join(touched)} of {base.name}")
+    tally.ok(f"{base.name}: the series applies, and {' '.join(touched)} compile")
+
+
+def planted_names():
+    """PLANT=warn|kasan|hang: let the planted fault count as it would in a real test."""
+    kinds = os.environ.get("PLANT", "").replace(",", " ").split()
+    names = {k: f"planted_{k}" for k in ("warn", "kasan", "hang")}
+    wrong = [k for k in kinds if k not in names]
+    if wrong:
+        raise KitError(f"PLANT={wrong[0]}: there is no such fault", "one of: " + ", ".join(names))
+    return [names[k] for k in kinds]
+
+
+def guarded(tally, name, function, *args):
+    """A step that cannot be done is a failure of that step; the others still run."""
+    try:
+        return function(*args)
+    except KitError as e:
+        tally.bad(name, str(e).replace("\n", "; "))
+        return None
+
+
+def boots(steps, tally, base, flavour, planted, with_base=True):
+    """Build what the flavour needs and run its tests."""
+    plain, patched = kbuild.pair(base, tree.tip(base), flavour)
+    for image in ([plain] if with_base else []) + [patched]:
+        with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
+                        None if image.ready() else kbuild.log_of(image)):
+            kbuild.build(image)
+    chosen = [t for t in selected(flavour, flavour == "fast") if with_base or t.base in ("none", "pass")
+              or t.base_fails or t.planted]
+    with steps.step(f"{len(chosen)} tests on {patched.name}"):
+        for test in chosen:
+            if not with_base and test.images[0] == flavour and test.base != "none":
+                kbuild.build(plain)
+            guarded(tally, f"{test.name} ({patched.name})", one_test, tally, test, plain, patched, planted)
+
+
+def run(everything=False):
+    """The whole check; the exit status."""
+    tally, names = Tally(), bases.supported()
+    first, others = names[0], names[1:]
+    planted = planted_names()
+    steps = Steps(8 + 2 * len(others) + (6 * len(others) if everything else 0))
+    with steps.step("prerequisites", paths.LOGS / "install.log"):
+        prereq.need("base", "build", "vm", "lint")
+        splat.patterns(), splat.exceptions(), tests.load()
+    found = {}
+    for name in names:
+        with steps.step(f"base kernel {name}"):
+            found[name] = guarded(tally, f"base {name}", bases.get, name)
+    with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
+        kit_tests(tally)
+    main = found[first] or next((b for b in found.values() if b), None)
+    if main is None:
+        return tally.finish()
+    if main.name != first:
+        note(f"{first} is not to be had; the tests run on {main.name}")
+    with steps.step("lint (the quick part)", paths.LOGS / f"lint-{main.name}.log"):
+        if guarded(tally, "lint", lint.quick, main) is not False:
+            tally.ok("lint")
+    guarded(tally, "fast images", boots, steps, tally, main, "fast", planted)
+    guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything)
+    for name in others:
+        if found[name] and found[name] is not main:
+            if everything:
+                for flavour in ("fast", "debug"):
+                    guarded(tally, f"{name} {flavour}", boots, steps, tally, found[name], flavour, planted)
+            else:
+                with steps.step(f"{name}: applies and compiles", paths.LOGS / f"compile-{name}.log"):
+                    guarded(tally, f"{name} compiles", compiles, tally, found[name])
+    say(f"        {hms(__import__('time').monotonic() - steps.start)} in all")
+    return tally.finish()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The commands behind the Makefile's targets."""
+import os
+import sys
+from pathlib import Path
+
+from . import bases, paths, prereq, proc
+from .ui import KitError, Steps, fail, note, relative, say
+
+
+def chosen_base():
+    """BASE=, KERNEL=, or the first supported one."""
+    prereq.need("base")
+    kernel, name = os.environ.get("KERNEL"), os.environ.get("BASE")
+    if kernel and name:
+        raise KitError("BASE= and KERNEL= are both given", "give one of them")
+    return bases.get(name, kernel)
+
+
+def cmd_tree():
+    from . import tree
+    tree.make_tree(chosen_base())
+
+
+def cmd_save():
+    from . import tree
+    tree.save(chosen_base())
+
+
+def cmd_series():
+    from . import tree
+    out, _ = tree.export(chosen_base())
+    files = sorted(out.glob("*.patch"))
+    say(f"{len(files)} mailbox files in {relative(out)}/")
+    note(f"git am {relative(out)}/00*[1-9]*.patch   (0000 is the cover letter)")
+
+
+def cmd_apply():
+    from . import apply
+    kernel = os.environ.get("KERNEL")
+    if not kernel:
+        raise KitError("make apply needs KERNEL=DIR", "name the top of the kernel tree that gets the series")
+    prereq.need("base")
+    apply.run(kernel)
+
+
+def images(flavour):
+    from . import kbuild, tree
+    base = chosen_base()
+    prereq.need("build", "vm")
+    pair = kbuild.pair(base, tree.tip(base), flavour)
+    steps = Steps(2)
+    for image in pair:
+        with steps.step(f"kernel {image.name}", None if image.ready() else kbuild.log_of(image)):
+            kbuild.build(image)
+    return pair
+
+
+def flavour():
+    from . import kbuild
+    name = os.environ.get("IMAGE") or "fast"
+    if name not in kbuild.FLAVOURS:
+        raise KitError(f"IMAGE={name}: there is no such configuration", "one of: " + ", ".join(kbuild.FLAVOURS))
+    return name
+
+
+def cmd_build():
+    for image in images(flavour()):
+        say(f"{image.name}: {relative(image.kernel)}")
+
+
+def show(result):
+    for name, state in result.cases.items():
+        note(f"{state:7} {name}")
+    say(f"{result.test.name} on {result.image.name}: {result.verdict}, {result.seconds:.1f} s"
+        + (f" - {result.reason()}" if result.reasons else ""))
+    note(f"console, output and trace: {relative(result.dir)}")
+
+
+def run_one(test):
+    from . import vm
+    plain, patched = images(flavour())
+    which = {"base": [plain], "patched": [patched], "both": [plain, patched]}
+    side = os.environ.get("ON") or "both"
+    if side not in which:
+        raise KitError(f"ON={side}: there is no such kernel", "one of: base, patched, both")
+    results = [vm.run(test, image) for image in which[side]]
+    for result in results:
+        show(result)
+    return 0 if results[-1].verdict == vm.PASS else 1
+
+
+def cmd_vm():
+    from . import tests
+    name = os.environ.get("TEST")
+    if not name:
+        raise KitError("make vm needs TEST=NAME", "one of: " + ", ".join(tests.load()))
+    test = tests.load(name)
+    machine = os.environ.get("MACHINE")
+    if machine and machine != test.level:
+        raise KitError(f"test {name} is for MACHINE={test.level}", f"make vm TEST={name}")
+    return run_one(test)
+
+
+def cmd_kunit():
+    from . import tests
+    suite = os.environ.get("SUITE") or "*"
+    return run_one(tests.Test("kunit", what="KUnit suites by name", level="kunit", kunit=suite, timeout=300))
+
+
+def cmd_check():
+    from . import check
+    return check.run()
+
+
+def cmd_check_all():
+    from . import check
+    return check.run(everything=True)
+
+
+def cmd_demo():
+    from . import demo
+    return demo.run(chosen_base)
+
+
+def cmd_lint():
+    from . import lint
+    base = chosen_base()
+    prereq.need("build", "lint")
+    lint.run(base)
+
+
+def cmd_bisect():
+    from . import bisect, check
+    base = chosen_base()
+    prereq.need("build", "vm")
+    return bisect.run(base, boot=check.boot_of_bisect)
+
+
+COMMANDS = {name[4:].replace("_", "-"): function for name, function in list(globals().items())
+            if name.startswith("cmd_")}
+
+
+def main():
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in COMMANDS:
+        fail(KitError(f"unknown command '{name}'", "make help"))
+    os.chdir(paths.ROOT)
+    try:
+        with proc.exclusive(), proc.disk_full_is_said():
+            status = COMMANDS[name]()
+    except KitError as e:
+        fail(e)
+    except KeyboardInterrupt:
+        fail(KitError("interrupted", f"run the same command again: what is finished in "
+                      f"{relative(Path(paths.BUILD))} is kept"))
+    sys.exit(status or 0)

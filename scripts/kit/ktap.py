@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Results in KTAP: from test programs, and from KUnit by the kernel's own parser."""
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import proc
+
+SKIPPED = "4"    # exit status of a kselftest that could not run
+
+
+def cases(text):
+    """{'program: case': state}; a script says '# run: PROGRAM' before each program."""
+    out, program = {}, ""
+    for line in text.splitlines():
+        if found := re.match(r"# run: (\S+.*)", line):
+            program = found.group(1).strip() + ": "
+            continue
+        found = re.match(r"(ok|not ok) \d+ ?-? ?(.*)", line)
+        if not found:
+            continue
+        state, name = found.groups()
+        name, _, directive = name.partition(" # ")
+        if directive.upper().startswith("SKIP"):
+            state = "skip"
+        elif directive.upper().startswith(("TODO", "XFAIL")):
+            state = "ok"
+        out[program + name.strip()] = state
+    return out
+
+
+def all_skipped(found, status):
+    states = set(found.values())
+    return states == {"skip"} or (not states and status == SKIPPED)
+
+
+def skip_reason(text):
+    found = re.findall(r"# SKIP +(.*)", text)
+    return found[-1] if found else "no reason given"
+
+
+def diagnosis(text):
+    """The first line of a program's output that says what a failed case saw."""
+    for line in text.splitlines():
+        if re.match(r"#? *\S+\.[ch]:\d+:", line) or "interrupted:" in line:
+            return re.sub(r"^# *", "", line.strip())[:200]
+    return ""
+
+
+def kunit_cases(console, prog):
+    """{'suite: case': state} out of the boot log, by tools/testing/kunit of the kernel's source."""
+    with tempfile.TemporaryDirectory(prefix="kunit") as name:
+        log, out = Path(name) / "log", Path(name) / "out.json"
+        log.write_text("\n".join(console) + "\n", encoding="utf-8")
+        tool = prog / "src/tools/testing/kunit/kunit.py"
+        subprocess.run([sys.executable, tool, "parse", f"--json={out}", log], cwd=prog / "src",
+                       capture_output=True, env=proc.environment(), check=False)
+        if not out.exists():
+            return {}
+        data = json.loads(out.read_text(encoding="utf-8"))
+    found = {}
+    collect(data, "", found)
+    return found
+
+
+def collect(group, prefix, found):
+    for case in group.get("test_cases", []):
+        state = {"PASS": "ok", "SKIP": "skip"}.get(case.get("status"), "not ok")
+        found[f"{prefix}{case['name']}"] = state
+    for sub in group.get("sub_groups", []):
+        collect(sub, f"{prefix}{sub['name']}: ", found)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Splats in a boot log: found, excused by name, and decoded."""
+import re
+import subprocess
+from dataclasses import dataclass
+
+from . import paths, proc
+from .ui import KitError
+
+DATA = paths.ROOT / "scripts" / "data"
+# Lines of context that belong to a splat: its register dump and its trace.
+CONTEXT = 60
+END = re.compile(r"---\[ end trace|={60}")
+
+
+@dataclass
+class Splat:
+    name: str      # of the pattern
+    number: int    # line in the log, counted from 0
+    line: str
+
+    def __str__(self):
+        return f"{self.name}: {self.line.strip()} (line {self.number + 1} of the console log)"
+
+
+def entries(path):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line
+
+
+def patterns(path=DATA / "splat-patterns.txt"):
+    out = []
+    for number, line in entries(path):
+        name, mark, text = line.partition(": ")
+        if not mark:
+            raise KitError(f"{path.name}:{number}: expected 'name: regular expression'", "mend the file")
+        out.append((name, re.compile(text)))
+    return out
+
+
+def exceptions(path=DATA / "splat-exceptions.txt"):
+    out = []
+    for number, line in entries(path):
+        text, mark, reason = line.partition("  # ")
+        if not mark or not reason.strip():
+            raise KitError(f"{path.name}:{number}: an exception needs its reason: 'regex  # reason'",
+                           "say why this splat is no fault of the run")
+        out.append(re.compile(text))
+    return out
+
+
+def scan(lines, expected=(), known=None):
+    """(splats that nobody asked for, expected patterns that did not occur).
+
+    A splat that a test asks for ends with its trace: what the trace quotes is
+    not counted again, but a second splat after it is.
+    """
+    table = patterns()
+    excused = exceptions() if known is None else known
+    wanted = [re.compile(e) for e in expected]
+    seen = set()
+    found = []
+    quiet_until = -1
+    for number, line in enumerate(lines):
+        if "[ cut here ]" in line:
+            quiet_until = -1
+        name = next((n for n, regex in table if regex.search(line)), None)
+        if not name or number < quiet_until or any(regex.search(line) for regex in excused):
+            continue
+        hit = next((regex for regex in wanted if regex.search(line)), None)
+        if hit:
+            seen.add(hit)
+            quiet_until = end_of(lines, number)
+        else:
+            found.append(Splat(name, number, line))
+    return found, [regex.pattern for regex in wanted if regex not in seen]
+
+
+def end_of(lines, start):
+    """The line after the last one of the splat that starts there."""
+    for i in range(start + 1, min(start + CONTEXT, len(lines))):
+        if END.search(lines[i]):
+            return i + 1
+    return min(start + CONTEXT, len(lines))
+
+
+def excerpt(lines, splat):
+    """The splat and what follows it, up to the end of its trace."""
+    return lines[splat.number:end_of(lines, splat.number)]
+
+
+def decode(lines, prog, image):
+    """The same lines with file and line numbers, by the kernel's own script."""
+    script = prog / "src/scripts/decode_stacktrace.sh"
+    if not script.exists():
+        return lines
+    try:
+        res = subprocess.run(["bash", str(script), str(image.dir / "vmlinux")], input="\n".join(lines) + "\n",
+                             capture_output=True, text=True, timeout=120, check=False,
+                             env=proc.environment({"CROSS_COMPILE": paths.CROSS, "ARCH": paths.ARCH}))
+    except (OSError, subprocess.TimeoutExpired):
+        return lines
+    return res.stdout.splitlines() if not res.returncode and res.stdout.strip() else lines

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a test says about itself: the comment block at the head of tests/vm/NAME.sh."""
+import re
+from dataclasses import dataclass, field
+
+from . import paths
+from .ui import KitError
+
+LEVELS = ("kunit", "stock", "testdev")
+LISTS = ("qemu", "expect-splat")
+WORDS = ("images", "programs", "trace", "bites-without")
+
+
+@dataclass
+class Test:
+    name: str
+    what: str = ""
+    scenario: str = ""
+    level: str = "stock"
+    images: list = field(default_factory=lambda: ["fast"])
+    base: str = "pass"           # "pass", "same", "none", or "fail REGEX"
+    cpus: int = 2
+    memory: int = 1024           # MiB
+    timeout: int = 120           # seconds of wall time on an idle host of 2 cores
+    programs: list = field(default_factory=list)
+    programs_from: str = "series"    # or "base": the base kernel's own, on both kernels
+    qemu: list = field(default_factory=list)
+    trace: list = field(default_factory=list)
+    expect_splat: list = field(default_factory=list)
+    cmdline: str = ""
+    kunit: str = ""              # filter_glob of KUnit suites that run during this boot
+    dtb: str = ""                # "ats": the PCIe node gets ats-supported
+    host_check: str = ""
+    bites_without: list = field(default_factory=list)    # patches to take out, where the test must fail
+    bites_how: str = ""          # regex that the failure must show
+    planted: str = ""            # regex of the reason with which the runner must fail this test
+
+    @property
+    def base_fails(self):
+        """The regex that the failure on the unpatched base must show, or None."""
+        return self.base[5:].strip() if self.base.startswith("fail ") else None
+
+
+def parse(path):
+    test = Test(path.stem)
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.startswith("#"):
+            break
+        found = re.fullmatch(r"# ([a-z-]+): *(.*)", line)
+        if not found:
+            continue
+        key, value = found.groups()
+        attribute = key.replace("-", "_")
+        if not hasattr(test, attribute) or key == "name":
+            raise KitError(f"{path.name}:{number}: unknown key '{key}'", "see scripts/kit/tests.py")
+        if key in LISTS:
+            getattr(test, attribute).append(value)
+        elif key in WORDS:
+            setattr(test, attribute, value.split())
+        elif isinstance(getattr(test, attribute), int):
+            if not value.isdigit():
+                raise KitError(f"{path.name}:{number}: {key} must be a number", "mend it")
+            setattr(test, attribute, int(value))
+        else:
+            setattr(test, attribute, value)
+    if not test.what or test.level not in LEVELS:
+        raise KitError(f"{path.name}: needs 'what' and a level of {', '.join(LEVELS)}", "add them")
+    return test
+
+
+def load(name=None):
+    found = {p.stem: parse(p) for p in sorted(paths.VM_TESTS.glob("*.sh"))}
+    if name is None:
+        return found
+    if name not in found:
+        raise KitError(f"there is no test '{name}'", "one of: " + ", ".join(found))
+    return found[name]

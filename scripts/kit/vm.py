@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One boot: a kernel image, one test, QEMU; and what came of it.
+
+Everything of a run is kept in build/runs/TEST-IMAGE/: console, result, trace,
+command line, configuration and the verdict.
+"""
+import importlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import guest, ktap, paths, prereq, proc, splat
+from .ui import KitError
+
+PASS, FAIL, UNJUDGED, SKIP = "pass", "fail", "not judged", "skip"
+# A guest whose threads waited this part of the time for a CPU of the host was not given a chance.
+STARVED = 0.5
+SLOW = float(os.environ.get("IR_SLOW") or 1)
+
+
+@dataclass
+class Result:
+    test: object
+    image: object
+    dir: Path
+    verdict: str = FAIL
+    reasons: list = field(default_factory=list)
+    cases: dict = field(default_factory=dict)    # "program: case" -> ok, not ok, skip
+    seconds: float = 0
+    splats: list = field(default_factory=list)
+
+    def reason(self):
+        return "; ".join(self.reasons)
+
+    def output(self):
+        return read(self.dir / "result.log") + "\n" + read(self.dir / "console.log")
+
+
+def read(path):
+    try:
+        return path.read_bytes().decode("utf-8", "replace").replace("\r", "")
+    except OSError:
+        return ""
+
+
+def machine(test):
+    return ["-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "cortex-a57", "-m", str(test.memory),
+            "-smp", str(test.cpus), "-nodefaults", "-display", "none", "-no-reboot"]
+
+
+def device_tree(test, where):
+    """The machine's own device tree with the PCIe node's ats-supported added."""
+    blob = where / "virt.dtb"
+    cmd = [prereq.qemu(), *machine(test)]
+    cmd[cmd.index("-M") + 1] += f",dumpdtb={blob}"
+    proc.output(cmd)
+    node = next(n for n in proc.output(["fdtget", "-l", blob, "/"]).splitlines() if n.startswith("pcie@"))
+    proc.output(["fdtput", blob, f"/{node}", "ats-supported"])
+    return blob
+
+
+def command(test, image, where, archive):
+    append = "console=ttyAMA0 panic=-1 oops=panic loglevel=8"
+    if test.kunit:
+        # A KUnit case that oopses must not take the rest of the suite with it.
+        append = append.replace(" oops=panic", "") + f" kunit.enable=1 kunit.filter_glob={test.kunit}"
+    if test.cmdline:
+        append += " " + test.cmdline
+    cmd = [prereq.qemu(), *machine(test),
+           "-serial", f"file:{where / 'console.log'}",
+           "-chardev", f"file,id=result,path={where / 'result.log'}", "-device", "pci-serial,chardev=result",
+           "-kernel", image.kernel, "-initrd", archive, "-append", f"{append} -- {test.name}"]
+    for line in test.qemu:
+        cmd += shlex.split(line)
+    if test.dtb == "ats":
+        cmd += ["-dtb", device_tree(test, where)]
+    if test.trace:
+        cmd += ["-D", where / "trace.log"]
+        for event in test.trace:
+            cmd += ["-trace", f"enable={event}"]
+    return [str(c) for c in cmd]
+
+
+def run(test, image, label=None):
+    """Boot and judge; a run that the host was too slow for is repeated once, with twice the time."""
+    result = attempt(test, image, label, test.timeout * SLOW)
+    if result.verdict == UNJUDGED:
+        result = attempt(test, image, label, 2 * test.timeout * SLOW)
+    return result
+
+
+def attempt(test, image, label, limit):
+    where = paths.RUNS / f"{test.name}-{label or image.name.replace(' ', '-')}"
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    prog = guest.programs(source_image(test, image))
+    archive = guest.initramfs(test, prog, where)
+    cmd = command(test, image, where, archive)
+    (where / "command").write_text(shlex.join(cmd) + "\n", encoding="utf-8")
+    shutil.copy(image.dir / "config", where / "config")
+    result = Result(test, image, where)
+    begin = time.monotonic()
+    end = boot(cmd, where, limit)
+    result.seconds = time.monotonic() - begin
+    judge(result, end, prog, limit)
+    archive.unlink(missing_ok=True)
+    (where / "verdict.json").write_text(json.dumps(
+        {"test": test.name, "image": image.name, "verdict": result.verdict, "reasons": result.reasons,
+         "seconds": round(result.seconds, 1), "cases": result.cases}, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def source_image(test, image):
+    """The image whose source the test programs come from."""
+    if test.programs_from == "base":
+        return image.base_image or image
+    return image.series_image or image
+
+
+def boot(cmd, where, limit):
+    """Run QEMU to its end or to the limit; ('exit', code) or ('timeout', part of the time it starved)."""
+    with open(where / "qemu.log", "wb") as log:
+        try:
+            child = subprocess.Popen(cmd, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                     start_new_session=True, env=proc.environment())
+        except OSError as e:
+            raise KitError(f"cannot start {cmd[0]}: {e.strerror}", "install qemu-system-arm, or set QEMU") from e
+    begin = time.monotonic()
+    try:
+        while True:
+            try:
+                return "exit", child.wait(1)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() - begin > limit:
+                    return "timeout", starved(child.pid, time.monotonic() - begin)
+    finally:
+        if child.poll() is None:
+            proc.kill_group(child)
+
+
+def starved(pid, seconds):
+    """The largest part of the time that one thread of QEMU waited for a CPU of the host."""
+    worst = 0.0
+    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            worst = max(worst, int(stat.read_text().split()[1]) / 1e9 / seconds)
+        except (OSError, IndexError, ValueError):
+            pass
+    return worst
+
+
+def judge(result, end, prog, limit):
+    test = result.test
+    console = read(result.dir / "console.log").splitlines()
+    text = read(result.dir / "result.log")
+    status = re.findall(r"^IR-EXIT (\d+)$", text, re.M)
+    result.cases = ktap.cases(text)
+    if test.kunit:
+        result.cases.update(ktap.kunit_cases(console, prog))
+    reasons = result.reasons
+    result.splats, unseen = splat.scan(console, test.expect_splat)
+    for hit in result.splats[:3]:
+        lines = splat.decode(splat.excerpt(console, hit), prog, result.image)
+        (result.dir / f"splat-{hit.number + 1}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        reasons.append(f"splat: {hit}")
+    reasons += [f"asked for a splat that did not come: {p}" for p in unseen]
+    if end[0] == "timeout":
+        if end[1] > STARVED and not result.splats:
+            result.verdict = UNJUDGED
+            reasons.append(f"could not be judged: host too slow (a thread of QEMU waited {end[1]:.0%} of "
+                           f"{limit:.0f} s for a CPU)")
+            return
+        tail = next((line for line in reversed(console) if line.strip()), "nothing on the console")
+        reasons.insert(0, f"guest hung: no end after {limit:.0f} s; last line: {tail.strip()[:120]}")
+    elif end[1]:
+        words = read(result.dir / "qemu.log").strip().splitlines()
+        reasons.append(f"QEMU ended with {end[1]}: {words[-1] if words else 'no message'}")
+    elif not status:
+        reasons.append("guest died: it ended before the test did")
+    failed = [name for name, state in result.cases.items() if state == "not ok"]
+    if failed:
+        detail = ktap.diagnosis(text)
+        reasons.append(f"{len(failed)} of {len(result.cases)} cases failed: " + ", ".join(failed[:3])
+                       + (" ..." if failed[3:] else "") + (f" ({detail})" if detail else ""))
+    elif status and status[-1] != "0" and not ktap.all_skipped(result.cases, status[-1]):
+        said = next((line for line in reversed(text.splitlines())
+                     if line.strip() and not line.startswith("IR-EXIT")), "")
+        reasons.append(f"exit status {status[-1]}: {said.strip()[:160]}")
+    if test.kunit and not result.cases and not reasons:
+        reasons.append(f"no KUnit suite matches {test.kunit}")
+    if "unreferenced object" in text:
+        reasons.append("kmemleak: " + re.search(r"unreferenced object.*", text).group(0))
+    if test.host_check and not reasons:
+        said = host_check(test.host_check, result.dir)
+        if said:
+            reasons.append(f"host check {test.host_check}: {said}")
+    if reasons:
+        result.verdict = FAIL
+    elif ktap.all_skipped(result.cases, status[-1] if status else "1"):
+        result.verdict = SKIP
+        reasons.append(ktap.skip_reason(text))
+    else:
+        result.verdict = PASS
+
+
+def host_check(name, where):
+    """A check of QEMU's trace on the host side: tests/vm/hostchecks.py, check_NAME(lines)."""
+    if str(paths.VM_TESTS) not in sys.path:
+        sys.path.insert(0, str(paths.VM_TESTS))
+    check = getattr(importlib.import_module("hostchecks"), f"check_{name}", None)
+    if not check:
+        raise KitError(f"tests/vm/hostchecks.py has no check_{name}", "add it, or mend the test's host-check")
+    return check(read(where / "trace.log").splitlines())

@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# scenario: 48a
+# level: kunit
+# what: A fault-capable domain is refused where the SMMU has no I/O page fault queue.
+# images: fast debug
+# base: none
+# kunit: arm_smmu_v3_iopf
+# bites-without: iommu-arm-smmu-v3-Refuse-faults-where-there-is-no-I-O-page-f
+# bites-how: Unable to handle kernel NULL pointer dereference
+# timeout: 90
+
+exit 0
