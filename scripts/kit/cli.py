@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The commands behind the Makefile's targets."""
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -44,16 +45,21 @@ def cmd_apply():
     apply.run(kernel)
 
 
-def images(flavour):
+def images(flavour, side="both"):
+    """The unpatched and the patched image, those of them built that are asked for."""
     from . import kbuild, tree
     base = chosen_base()
     prereq.need("build", "vm")
-    pair = kbuild.pair(base, tree.tip(base), flavour)
-    steps = Steps(2)
-    for image in pair:
-        with steps.step(f"kernel {image.name}", None if image.ready() else kbuild.log_of(image)):
+    plain, patched = kbuild.pair(base, tree.tip(base), flavour)
+    which = {"base": [plain], "patched": [patched], "both": [plain, patched]}
+    if side not in which:
+        raise KitError(f"ON={side}: there is no such kernel", "one of: " + ", ".join(which))
+    steps = Steps(len(which[side]))
+    for image in which[side]:
+        with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
+                        None if image.ready() else kbuild.log_of(image)):
             kbuild.build(image)
-    return pair
+    return which[side]
 
 
 def flavour():
@@ -78,15 +84,13 @@ def show(result):
 
 
 def run_one(test):
-    from . import vm
-    plain, patched = images(flavour())
-    which = {"base": [plain], "patched": [patched], "both": [plain, patched]}
-    side = os.environ.get("ON") or "both"
-    if side not in which:
-        raise KitError(f"ON={side}: there is no such kernel", "one of: base, patched, both")
-    results = [vm.run(test, image) for image in which[side]]
-    for result in results:
-        show(result)
+    from . import kbuild, vm
+    results = []
+    for image in images(flavour(), os.environ.get("ON") or "both"):
+        # What the test programs are made of must be there, whichever kernel runs them.
+        kbuild.build(vm.source_image(test, image))
+        results.append(vm.run(test, image))
+        show(results[-1])
     return 0 if results[-1].verdict == vm.PASS else 1
 
 
@@ -146,6 +150,8 @@ def main():
     if name not in COMMANDS:
         fail(KitError(f"unknown command '{name}'", "make help"))
     os.chdir(paths.ROOT)
+    # A CI that runs out of time must not leave a QEMU or a compiler behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with proc.exclusive(), proc.disk_full_is_said():
             status = COMMANDS[name]()

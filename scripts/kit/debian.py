@@ -8,6 +8,8 @@ architecture gets into the system.
 import hashlib
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 from . import paths, proc
 from .ui import KitError, note
@@ -84,20 +86,21 @@ class Apt:
     def download(self, package, version):
         """Download one package into build/cache and return its path; apt checks its signed hash."""
         paths.CACHE.mkdir(parents=True, exist_ok=True)
-        name = package.split(":")[0]
-        before = set(paths.CACHE.glob(f"{name}_*.deb"))
-        res = subprocess.run(["apt-get", *self.options, "download", f"{package}={version}"],
-                             cwd=paths.CACHE, capture_output=True, text=True,
-                             env=proc.environment(), check=False)
-        if res.returncode:
-            raise KitError(f"cannot download {package} {version}: {res.stderr.strip()[-300:]}",
-                           proc.out_of_space_cure(res.stderr) or
-                           "check the network and the mirror of the apt configuration, then run again")
-        stem = f"{name}_{version.replace(':', '%3a')}_"
-        found = sorted(paths.CACHE.glob(stem + "*.deb"), key=lambda p: p in before)
-        if not found:
-            raise KitError(f"apt-get downloaded {package}, but no file {stem}*.deb is there")
-        return found[0]
+        # An interrupted download stays in the temporary directory, and goes with it.
+        with tempfile.TemporaryDirectory(prefix="part", dir=paths.CACHE) as part:
+            res = subprocess.run(["apt-get", *self.options, "download", f"{package}={version}"],
+                                 cwd=part, capture_output=True, text=True,
+                                 env=proc.environment(), check=False)
+            if res.returncode:
+                raise KitError(f"cannot download {package} {version}: {res.stderr.strip()[-300:]}",
+                               proc.out_of_space_cure(res.stderr) or "check the network and the mirror of "
+                               "the apt configuration, then run again")
+            found = list(Path(part).glob("*.deb"))
+            if len(found) != 1:
+                raise KitError(f"apt-get downloaded {package}, but there is no package file")
+            deb = paths.CACHE / found[0].name
+            os.replace(found[0], deb)
+        return deb
 
 
 def sha256(path):

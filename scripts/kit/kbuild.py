@@ -17,6 +17,9 @@ from . import paths, proc, tree
 from .bases import git
 from .ui import KitError
 
+# Parts of the source that no image depends on.
+NOT_KERNEL = ("Documentation", "MAINTAINERS", "tools")
+
 FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config")}
 
 REPRODUCIBLE = {
@@ -87,8 +90,9 @@ def check_config(text, config_file):
 
 def image(base, commit, flavour, name):
     """The image of that source and flavour; it may have to be built."""
-    tree_id = git("rev-parse", f"{commit}^{{tree}}").strip()
-    text = "\n".join((tree_id, fragments(flavour), compiler(), *REPRODUCIBLE.values()))
+    source = "\n".join(row for row in git("ls-tree", commit).splitlines()
+                       if row.split("\t")[1] not in NOT_KERNEL)
+    text = "\n".join((source, fragments(flavour), compiler(), *REPRODUCIBLE.values()))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, base.name, base)
 

@@ -195,6 +195,8 @@ def judge(result, end, prog, limit):
         reasons.append(f"exit status {status[-1]}: {said.strip()[:160]}")
     if test.kunit and not result.cases and not reasons:
         reasons.append(f"no KUnit suite matches {test.kunit}")
+    if "IR-LOCKDEP off" in text and not result.splats:
+        reasons.append("lockdep was off at the end: the run proves nothing about locks")
     if "unreferenced object" in text:
         reasons.append("kmemleak: " + re.search(r"unreferenced object.*", text).group(0))
     if test.host_check and not reasons:

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make demo: a reset of a passed-through device in flight, told as a timeline."""
+import re
+from collections import namedtuple
+
+from . import kbuild, paths, prereq, tests, tree, vm
+from .ui import KitError, Steps, note, relative, say
+
+Event = namedtuple("Event", "ns name values")
+
+# What the kernel's functions mean to somebody who watches a reset.
+KERNEL_STEPS = {
+    "pci_dev_reset_iommu_prepare": "reset prepare: the IOMMU blocks the device",
+    "pci_dev_reset_iommu_done": "reset done: the IOMMU lets the device through again",
+}
+WIDTH = 100
+
+
+def user_events(text):
+    """The lines 'EV <ns> <event> key=value ...' of tests/guest/reset_timeline.c."""
+    out = []
+    for line in text.splitlines():
+        found = re.match(r"EV (\d+) (\S+) ?(.*)$", line)
+        if found:
+            values = dict(part.split("=", 1) for part in found.group(3).split() if "=" in part)
+            out.append(Event(int(found.group(1)), found.group(2), values))
+    return sorted(out, key=lambda e: e.ns)
+
+
+def kernel_events(text):
+    """The lines 'TR <task> ... <seconds>: <function>[_ret]: ...' of testlib.sh."""
+    out = []
+    for line in text.splitlines():
+        found = re.match(r"TR \S+ +\[\d+\] +\S+ +(\d+)\.(\d{6}): (\w+):", line)
+        if found:
+            ns = int(found.group(1)) * 10**9 + int(found.group(2)) * 1000
+            out.append(Event(ns, found.group(3), {}))
+    return out
+
+
+def first(events, name, after=0):
+    return next((e for e in events if e.name == name and e.ns >= after), None)
+
+
+def need(events, name, where):
+    event = first(events, name)
+    if not event:
+        raise KitError(f"the run shows no '{name}'", f"see {relative(where)}")
+    return event
+
+
+def timeline(result):
+    """[(ns, text)] of the reset."""
+    text = vm.read(result.dir / "result.log")
+    user, kernel = user_events(text), kernel_events(text)
+    running = need(user, "dma-running", result.dir)
+    call, back = need(user, "reset-call", result.dir), need(user, "reset-return", result.dir)
+    again = need(user, "dma-again", result.dir)
+    rows = [(running.ns, f"DMA running: {running.values['completions']} buffers written, one every "
+             f"{int(running.values['interval_us']) / 1000:.1f} ms"),
+            (call.ns, f"VFIO_DEVICE_RESET called with buffers in flight ({call.values['completions']} "
+             "written)")]
+    window = [e for e in kernel if call.ns <= e.ns <= back.ns]
+    for name, meaning in KERNEL_STEPS.items():
+        enter = first(window, name)
+        leave = first(window, name + "_ret", enter.ns) if enter else None
+        if not leave:
+            raise KitError(f"the kernel's trace shows no {name} during the reset", f"see {relative(result.dir)}")
+        rows.append((leave.ns, f"{meaning} ({(leave.ns - enter.ns) / 1e6:.1f} ms)"))
+    blocked, opened = rows[-2][0], rows[-1][0]
+    inside = [int(e.values["completions"]) for e in user if e.name == "sample" and blocked <= e.ns <= opened]
+    if not inside:
+        raise KitError("no sample was taken while the device was blocked", f"see {relative(result.dir)}")
+    moved = max(inside) - min(inside)
+    rows.append(((blocked + opened) // 2,
+                 f"blocked: {len(inside)} samples, DMA counter "
+                 + (f"stands still at {inside[0]}" if not moved else f"MOVED by {moved}")))
+    rows.append((back.ns, f"reset returned {back.values['err']}, {int(back.values['us']) / 1000:.0f} ms "
+                 "after the call"))
+    rows.append((again.ns, f"DMA running again: {again.values['completions']} buffers written"))
+    return sorted(rows), moved
+
+
+def probe_rows(result):
+    """What the writes to reset_method did: [(label, value)]."""
+    user = user_events(vm.read(result.dir / "result.log"))
+    end = need(user, "probe-end", result.dir)
+    hits = [e for e in user if e.name == "dma-interrupted"]
+    writes = [e for e in user if e.name == "probe-write"]
+    took = sorted(int(e.values["us"]) for e in writes)
+    reasons = sorted({e.values.get("reason", "?") for e in hits})
+    return [("writes of reset_method", end.values["writes"]),
+            ("DMA interrupted by", f"{len(hits)} of them" + (f" ({', '.join(reasons)})" if hits else "")),
+            ("buffers filled during the writes", str(sum(int(e.values["delta"]) for e in writes))),
+            ("one write takes (median)", f"{took[len(took) // 2] / 1000:.2f} ms" if took else "-"),
+            ("SMMU stream table entries changed", ste_commands(result))], len(hits)
+
+
+def ste_commands(result):
+    """CFGI_STE commands that QEMU's SMMU saw between the two marks, and so not for the resets."""
+    lines = vm.read(result.dir / "trace.log").splitlines()
+    inside, count = False, 0
+    for line in lines:
+        if "pci_cfg_read" in line and "@0xff1 " in line:
+            inside = True
+        elif "pci_cfg_read" in line and "@0xff2 " in line:
+            inside = False
+        elif inside and "SMMU_CMD_CFGI_STE" in line:
+            count += 1
+    return f"{count} times"
+
+
+def side_by_side(left, right):
+    label = max(len(k) for k, _ in left)
+    say(f"  {'':{label}}   {'unpatched':32} patched")
+    for (key, a), (_, b) in zip(left, right):
+        say(f"  {key:{label}}   {a:32} {b}")
+
+
+def print_timeline(result, rows):
+    say(f"\n{result.image.name}: the reset of a passed-through device in flight")
+    start = rows[0][0]
+    for ns, text in rows:
+        say(f"  {(ns - start) / 1e6:9.1f} ms  {text}")
+
+
+def run(choose):
+    steps = Steps(6)
+    with steps.step("prerequisites", paths.LOGS / "install.log"):
+        prereq.need("base", "build", "vm")
+    with steps.step("base kernel"):
+        base = choose()
+    plain, patched = kbuild.pair(base, tree.tip(base), "fast")
+    for image in (plain, patched):
+        with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
+                        None if image.ready() else kbuild.log_of(image)):
+            kbuild.build(image)
+    results = []
+    for image in (plain, patched):
+        with steps.step(f"boot {image.name}, reset, write reset_method"):
+            result = vm.run(tests.load("demo_timeline"), image)
+            if result.verdict != vm.PASS:
+                raise KitError(f"the demo failed on {image.name}: {result.reason()}",
+                               f"see {relative(result.dir)}")
+            results.append(result)
+    bad = []
+    for result in results:
+        rows, moved = timeline(result)
+        print_timeline(result, rows)
+        if moved:
+            bad.append(f"{result.image.name}: DMA went on while the device was blocked")
+    say("\nWriting reset_method, which only asks whether a reset method exists, while DMA runs (scenario 6)")
+    (left, base_hits), (right, hits) = (probe_rows(r) for r in results)
+    side_by_side(left, right)
+    if not base_hits:
+        bad.append("the unpatched kernel was not interrupted: the experiment shows nothing")
+    if hits:
+        bad.append("the patched kernel was interrupted")
+    note("")
+    for result in results:
+        note(f"console, output and trace: {relative(result.dir)}")
+    for line in bad:
+        say(f"FAILED: {line}")
+    return 1 if bad else 0

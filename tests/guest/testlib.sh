@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# Functions for the guest scripts in tests/vm/, sourced as /lib/testlib.sh by
+# busybox sh in the initramfs. Whoever sources this has /proc, /sys, debugfs and
+# tracefs mounted; nothing else is expected.
+
+TRACING=/sys/kernel/tracing
+PCI_DEVICES=/sys/bus/pci/devices
+
+# A script that cannot prepare its experiment has failed, whatever it would find.
+die() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+# bdf_of VENDOR:DEVICE [N]: the address of the N-th (from 1) such function, the
+# identifiers as four hexadecimal digits each.
+bdf_of() {
+	_nr=${2:-1}
+	for _dir in "$PCI_DEVICES"/*; do
+		[ "$(cat "$_dir/vendor"):$(cat "$_dir/device")" = "0x${1%:*}:0x${1#*:}" ] || continue
+		_nr=$((_nr - 1))
+		[ "$_nr" -gt 0 ] && continue
+		basename "$_dir"
+		return 0
+	done
+	echo "No PCI function $1 number ${2:-1}" >&2
+	return 1
+}
+
+# vfio_bind BDF: hand the function to vfio-pci, from whatever driver has it.
+vfio_bind() {
+	_dev=$PCI_DEVICES/$1
+
+	[ -d "$_dev" ] || die "$1 does not exist"
+	echo vfio-pci > "$_dev/driver_override" || die "$1 takes no driver_override"
+	if [ -e "$_dev/driver" ]; then
+		echo "$1" > "$_dev/driver/unbind" || die "$1 cannot be unbound"
+	fi
+	echo "$1" > /sys/bus/pci/drivers_probe
+	[ "$(basename "$(readlink -f "$_dev/driver")")" = vfio-pci ] ||
+		die "$1 is not bound to vfio-pci"
+}
+
+# trace_functions NAME...: record entry and return of kernel functions. Events
+# are named NAME and NAME_ret, and carry the first argument, which tells devices
+# apart, and the returned value. Time is CLOCK_MONOTONIC, as in the test programs.
+# A function that this kernel does not have is reported and left out.
+trace_functions() {
+	echo 0 > "$TRACING/tracing_on"
+	echo > "$TRACING/trace"
+	echo mono > "$TRACING/trace_clock" || die "no trace clock mono"
+	for _fn; do
+		if ! echo "p:fn/$_fn $_fn arg1=\$arg1" >> "$TRACING/kprobe_events" ||
+		   ! echo "r:fn/${_fn}_ret $_fn ret=\$retval:s32" >> "$TRACING/kprobe_events"; then
+			echo "TR-MISSING $_fn"
+		fi
+	done 2> /dev/null
+	echo 1 > "$TRACING/events/fn/enable" || die "none of these can be traced: $*"
+	echo 1 > "$TRACING/tracing_on"
+}
+
+# trace_dump: stop recording and print what was recorded. A line is
+#   TR <task>-<pid> [<cpu>] <flags> <seconds>: <event>: ...
+# where <seconds> has six decimals.
+trace_dump() {
+	echo 0 > "$TRACING/tracing_on"
+	sed -n -e '/^#/d' -e 's/^ */TR /p' "$TRACING/trace"
+	echo 0 > "$TRACING/events/fn/enable"
+	echo > "$TRACING/kprobe_events"
+}
+
+# hw_mark BDF N: read the byte at 0xff0 + N of the function's configuration
+# space. Nothing is there, but QEMU's trace event pci_cfg_read shows the access
+# in order with what the SMMU does.
+hw_mark() {
+	dd if="$PCI_DEVICES/$1/config" of=/dev/null bs=1 skip=$((0xff0 + $2)) count=1 \
+		2> /dev/null || die "no mark $2 on $1"
+}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checks that the host makes on QEMU's own trace of a run.
+
+A guest cannot see what its SMMU does; QEMU can write it to a file. A guest script
+asks for a check with "host-check: NAME" in its metadata, and the runner calls
+check_NAME() here with the lines of that file, if the guest part ended at all.
+
+A line is "<event> <text of the event>", optionally behind a prefix such as
+"12345@1700000000.123456:" (process and time). Events have the machine's order.
+
+The guest marks places by reading configuration space where a function has
+nothing, at 0xff0 + N for mark N (hw_mark in tests/guest/testlib.sh).
+
+A check returns None if all is well, else one sentence that says what is not.
+"""
+
+import re
+
+_MARK = re.compile(r"\bpci_cfg_read .*@0xff([0-9a-f]) ")
+_COMMAND = re.compile(r"\bsmmuv3_cmdq_opcode <--- SMMU_CMD_(\w+)")
+
+# Each makes the SMMU read stream table entries anew, and a driver that changes one
+# must send one of them. CFGI_ALL is the range form over everything.
+_STE_COMMANDS = {"CFGI_STE", "CFGI_STE_RANGE", "CFGI_ALL"}
+
+
+def check_no_ste_write(trace_lines):
+    """Between mark 1 and mark 2 the SMMU gets no command for a stream table entry.
+
+    A change of an STE takes effect with CFGI_STE (or its range and "all" forms),
+    so none of these commands means that none was changed. Needs the trace events
+    smmuv3_cmdq_opcode and pci_cfg_read. Both marks must be there, in that order
+    and once each, and the SMMU must have had such a command at some time outside
+    them: otherwise the trace is not what it should be, and proves nothing.
+    """
+    marks = []
+    inside = {}
+    outside = 0
+
+    for line in trace_lines:
+        mark = _MARK.search(line)
+        if mark:
+            marks.append(int(mark.group(1), 16))
+            continue
+        command = _COMMAND.search(line)
+        if not command or command.group(1) not in _STE_COMMANDS:
+            continue
+        if marks == [1]:
+            inside[command.group(1)] = inside.get(command.group(1), 0) + 1
+        else:
+            outside += 1
+
+    if marks != [1, 2]:
+        return "the trace has the marks %s instead of 1, 2" % (marks or "none")
+    if not outside:
+        return "the trace shows no CFGI_STE at all: were the events recorded?"
+    if inside:
+        return "stream table entries were changed between the marks: " + ", ".join(
+            "%d %s" % (count, name) for name, count in sorted(inside.items()))
+    return None

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# scenario: 51
+# level: stock
+# what: The iommufd selftests of the kernel give the same results with and without the series.
+# images: fast
+# base: same
+# programs-from: base
+# programs: iommufd
+# timeout: 400
+
+echo 64 > /proc/sys/vm/nr_hugepages
+echo "# run: iommufd"
+iommufd
+exit 0
