@@ -42,24 +42,36 @@ def to_git(directory, version, messages):
         if (gitdir / name).exists():
             raise KitError(f"KERNEL={directory} is in the middle of a rebase, am, merge or cherry-pick",
                            "finish or abort it (git status says how)")
-    head = git("rev-parse", "HEAD").strip()
+    head = git("rev-parse", "-q", "--verify", "HEAD", check=False).strip()
+    if not head:
+        raise KitError(f"KERNEL={directory} has no commit yet", "commit the kernel first")
     subjects = git("log", "--format=%s", "-200", head).splitlines()
     there = [p.subject for p, _ in messages if p.subject in subjects]
     if there:
         raise KitError(f"KERNEL={directory} has the series already: '{there[0]}'"
                        + (f" and {len(there) - 1} more" if there[1:] else ""),
                        "go back to a commit without it")
-    untracked = [p for patch, _ in messages for p in patch.overlay
-                 if os.path.exists(os.path.join(directory, p))]
+    untracked = in_the_way(directory, messages)
     if untracked:
         raise KitError(f"KERNEL={directory} holds {untracked[0]}, which the series brings",
                        "move it away")
     tip = series.build_commits(head, messages, git)
-    git("merge", "-q", "--ff-only", tip)
+    git("merge", "-q", "--ff", "--ff-only", tip)
     say(f"{directory}: {len(messages)} commits on top of {head[:12]} (Linux {version}); they carry no "
         "Signed-off-by")
     note(f"to sign them:   git -C {directory} rebase --signoff {head[:12]}")
     note(f"to take them off:   git -C {directory} reset --keep {head[:12]}")
+
+
+def in_the_way(directory, messages):
+    """What stands where the series puts a new file, or a directory for one."""
+    out = []
+    for path in sorted({p for patch, _ in messages for p in patch.overlay}):
+        if os.path.lexists(os.path.join(directory, path)):
+            out.append(path)
+        out += [str(p) for p in Path(path).parents
+                if os.path.lexists(os.path.join(directory, p)) and not os.path.isdir(os.path.join(directory, p))]
+    return out
 
 
 def targets(messages):
@@ -72,6 +84,9 @@ def to_plain(directory, version, messages):
     writable(directory)
     for path in paths:
         parent = next(p for p in (directory / path).parents if p.exists())
+        if not parent.is_dir():
+            raise KitError(f"KERNEL={directory} holds {parent.relative_to(directory)}, where the series needs a "
+                           "directory", "move it away")
         writable(parent)
     with tempfile.TemporaryDirectory(prefix="apply") as name:
         stage = Path(name)
@@ -84,27 +99,33 @@ def to_plain(directory, version, messages):
                 proc.output(["git", "apply", "--whitespace=nowarn", "-"], cwd=stage, data=mail,
                             env={"GIT_CEILING_DIRECTORIES": str(stage.parent)})
             except KitError as e:
-                refuse_plain(directory, stage, patch, mail, e)
+                refuse_plain(directory, messages, paths, patch, mail, e)
         replace(directory, stage, paths, Path(name) / "originals")
     say(f"{directory}: {len(messages)} patches applied (Linux {version}, not a git tree)")
 
 
-def refuse_plain(directory, stage, patch, mail, error):
-    """Say 'already patched' when taking the patch off would work."""
+def refuse_plain(directory, messages, paths, patch, mail, error):
+    """Say 'already patched' when taking the whole series off would work."""
     try:
-        proc.output(["git", "apply", "-R", "--check", "-"], cwd=stage, data=mail,
-                    env={"GIT_CEILING_DIRECTORIES": str(stage.parent)})
+        with tempfile.TemporaryDirectory(prefix="apply") as name:
+            for path in paths:
+                if (directory / path).exists():
+                    (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(directory / path, Path(name) / path)
+            for _, text in reversed(messages):
+                proc.output(["git", "apply", "-R", "--whitespace=nowarn", "-"], cwd=name, data=text,
+                            env={"GIT_CEILING_DIRECTORIES": str(Path(name).parent)})
     except KitError:
         raise KitError(series.refusal(error.what, f"patch {patch.slug}", mail),
                        "use the kernel version that the series was made for, or merge that patch by hand "
                        "(nothing was changed)") from error
-    raise KitError(f"KERNEL={directory} has the series already: '{patch.subject}'",
+    raise KitError(f"KERNEL={directory} has the series already: '{messages[0][0].subject}'",
                    "take a tree without it") from error
 
 
 def replace(directory, stage, paths, keep):
     """Put the changed files in place; whatever goes wrong, the originals come back."""
-    done = []
+    done, made = [], []
     try:
         for path in paths:
             target, new = directory / path, stage / path
@@ -112,6 +133,7 @@ def replace(directory, stage, paths, keep):
             original.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 shutil.copy2(target, original)
+            made += [p for p in target.parents if not p.exists()]
             target.parent.mkdir(parents=True, exist_ok=True)
             done.append(path)
             if new.exists():
@@ -129,4 +151,6 @@ def replace(directory, stage, paths, keep):
                 shutil.copy2(keep / path, directory / path)
             else:
                 (directory / path).unlink(missing_ok=True)
+        for path in sorted(made, reverse=True):
+            path.rmdir()
         raise

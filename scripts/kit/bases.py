@@ -140,7 +140,7 @@ def import_package(name, deb):
     note(f"importing {deb.name} into {relative(paths.STORE)}")
     ref = f"refs/bases/{name}"
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as outer:
-        with tarfile.open(fileobj=outer.stdout, mode="r|") as tar:
+        with opened(deb, outer) as tar:
             member = next((m for m in tar if m.name.endswith(".tar.xz")), None)
             if not member:
                 raise KitError(f"{deb.name} holds no kernel source", "remove it and run again")
@@ -153,6 +153,13 @@ def import_package(name, deb):
         git("update-ref", "-d", ref)
         raise KitError(f"{deb.name} holds Linux {found}, not {name}", f"remove {relative(deb)}")
     return commit
+
+
+def opened(deb, outer):
+    try:
+        return tarfile.open(fileobj=outer.stdout, mode="r|")
+    except tarfile.TarError as e:
+        raise KitError(f"{deb.name} is not a Debian package", f"remove {relative(deb)} and run again") from e
 
 
 def stream_import(ref, compressed, xz):
@@ -265,7 +272,9 @@ def from_directory(directory):
         check_clean(directory)
         head = user_git(directory, "rev-parse", "HEAD").strip()
         tree_ref = f"refs/imported/{name}"
-        git("-c", f"safe.directory={real}", "fetch", "-q", "--depth=1", "--no-tags",
+        # What serves the fetch is a git of its own, which does not see our -c.
+        serve = "git -c safe.directory=* upload-pack"
+        git("-c", f"safe.directory={real}", "fetch", "-q", "--depth=1", "--no-tags", f"--upload-pack={serve}",
             f"file://{real}", f"+{head}:{tree_ref}")
         tree = git("rev-parse", f"{tree_ref}^{{tree}}").strip()
     else:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """make check: every test, each with what it must show on the unpatched kernel too."""
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import bases, kbuild, lint, paths, prereq, proc, series, splat, tests, tree, vm
+from . import bases, guest, kbuild, lint, paths, prereq, proc, series, splat, tests, tree, uml, vm
+from .bases import git
 from .ui import KitError, Steps, hms, note, relative, say
 
 
@@ -88,16 +92,28 @@ def compare(tally, patched, plain):
         if one.verdict == vm.UNJUDGED or trouble:
             tally.bad(name, f"{one.image.name}: {one.reason()}; {evidence(one)}")
             return
+    compare_cases(tally, name, plain.cases, patched.cases, summary(patched))
+
+
+def compare_cases(tally, name, plain, patched, detail):
     # What the series adds to a suite has no counterpart, and must simply pass.
-    differ = [f"{case}: {plain.cases.get(case, 'absent')} / {patched.cases.get(case, 'absent')}"
-              for case in sorted(plain.cases.keys() | patched.cases.keys())
-              if plain.cases.get(case, "ok") != patched.cases.get(case, "absent")]
-    if not plain.cases:
-        tally.bad(name, f"no case ran; {evidence(plain)}")
+    differ = [f"{case}: {plain.get(case, 'absent')} / {patched.get(case, 'absent')}"
+              for case in sorted(plain.keys() | patched.keys())
+              if plain.get(case, "ok") != patched.get(case, "absent")]
+    if not plain:
+        tally.bad(name, "no case ran on the base")
     elif differ:
         tally.bad(name, f"{len(differ)} cases differ (base / patched): " + "; ".join(differ[:3]))
     else:
-        tally.ok(name, summary(patched))
+        tally.ok(name, detail)
+
+
+def uml_suites(tally, base):
+    """The KUnit suites that cannot be judged on arm64, on user-mode Linux."""
+    plain, patched = (uml.cases(base, commit) for commit in (base.commit, tree.tip(base)))
+    states = ", ".join(f"{n} {s}" for s, n in sorted(Counter(patched.values()).items()))
+    compare_cases(tally, f"KUnit of generic_pt on user-mode Linux (same on {base.name} base and patched)",
+                  plain, patched, states)
 
 
 def without(base, slugs, flavour):
@@ -153,32 +169,28 @@ def selected(flavour, everything=False):
 
 
 def kit_tests(tally):
-    """tests/kit: the kit's own tests, by Python's unittest."""
-    res = subprocess.run([sys.executable, "-m", "unittest", "discover", "-v", "-s", "tests/kit", "-t", "."],
-                         cwd=paths.ROOT, capture_output=True, text=True, check=False,
-                         env=proc.environment({"PYTHONPATH": str(paths.ROOT / "scripts"),
-                                               "IR_BUILD": str(paths.BUILD)}))
-    log = paths.LOGS / "kit-tests.log"
+    """tests/kit: the kit's own tests."""
+    log, out = paths.LOGS / "kit-tests.log", paths.LOGS / "kit-tests.json"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(res.stdout + res.stderr, encoding="utf-8")
-    for line in res.stderr.splitlines():
-        found = re.match(r"(test_\w+) \(([\w.]+)\).*\.\.\. (ok|FAIL|ERROR|skipped '(.*)')$", line)
-        if not found:
-            continue
-        name = f"{found.group(2).rsplit('.', 1)[-1]}.{found.group(1)}"
-        if found.group(3) == "ok":
+    out.unlink(missing_ok=True)
+    with open(log, "wb") as f:
+        status = subprocess.run([sys.executable, "-m", "kit.selftest", out], cwd=paths.ROOT, stdout=f,
+                                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
+                                env=proc.environment({"PYTHONPATH": str(paths.ROOT / "scripts"),
+                                                      "IR_BUILD": str(paths.BUILD)})).returncode
+    rows = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
+    for name, state, reason in rows:
+        if state == "ok":
             tally.passed += 1
-        elif found.group(4) is not None:
-            tally.skip(name, found.group(4))
+        elif state == "skipped":
+            tally.skip(name, reason)
         else:
-            tally.bad(name, f"see {relative(log)}")
-    ran = re.search(r"^Ran (\d+) tests?", res.stderr, re.M)
-    if not ran or int(ran.group(1)) == 0:
-        tally.bad("kit tests", f"none ran; see {relative(log)}")
-    elif res.returncode and not tally.failed:
-        tally.bad("kit tests", f"exit status {res.returncode}; see {relative(log)}")
+            tally.bad(name, f"{reason.strip().splitlines()[-1][:200] if reason.strip() else 'no reason'}; "
+                      f"see {relative(log)}")
+    if not rows or (status and not any(state == "failed" for _, state, _ in rows)):
+        tally.bad("tests of the kit", f"exit status {status}, {len(rows)} results; see {relative(log)}")
     else:
-        note(f"{ran.group(1)} tests of the kit")
+        note(f"{len(rows)} tests of the kit")
 
 
 def compiles(tally, base):
@@ -230,12 +242,51 @@ def boots(steps, tally, base, flavour, planted, with_base=True):
             guarded(tally, f"{test.name} ({patched.name})", one_test, tally, test, plain, patched, planted)
 
 
+def boot_of_bisect(base):
+    """For make bisect: boot a commit's image and run every test that its source brings."""
+    def boot(kernel, commit):
+        where = paths.BUILD / "bisect" / "boot"
+        shutil.rmtree(where, ignore_errors=True)
+        where.mkdir(parents=True)
+        obj = kernel.parents[3]
+        name = git("show", "-s", "--format=%s", commit).strip()
+        image = kbuild.Image(f"bisect {commit[:12]}", where, commit, "fast", f"{base.name}-bisect", base)
+        for source, target in ((kernel, "Image"), (obj / "vmlinux", "vmlinux"), (obj / ".config", "config")):
+            shutil.copy(source, where / target)
+        kbuild.kmake(paths.BUILD / "src" / image.source, obj, "headers_install",
+                     f"INSTALL_HDR_PATH={where / 'usr'}", log=paths.LOGS / "bisect-headers.log",
+                     what="headers_install")
+        built = guest.programs(image) / "bin"
+        for test in tests.load().values():
+            fits = test.level in ("kunit", "stock") and "fast" in test.images and not test.planted
+            own = not test.bites_without or not set(test.bites_without) & missing_in(base, commit)
+            here = all((built / p).exists() for p in test.programs) and suite_exists(test, image)
+            if fits and own and here and test.base != "same":
+                result = vm.run(test, image)
+                if result.verdict != vm.PASS:
+                    raise KitError(f"commit '{name}': {test.name}: {result.reason()}", evidence(result))
+                note(f"ok      {test.name} ({summary(result)})")
+    return boot
+
+
+def suite_exists(test, image):
+    """Whether the source of that image has the KUnit suite that the test names."""
+    return not test.kunit or bool(git("grep", "-l", f'"{test.kunit}"', image.commit, "--", "drivers",
+                                      check=False).strip())
+
+
+def missing_in(base, commit):
+    """Patches of the series that a commit does not hold yet."""
+    held = set(git("log", "--format=%s", f"{base.commit}..{commit}").splitlines())
+    return {p.slug for p in series.load(base.version) if p.subject not in held}
+
+
 def run(everything=False):
     """The whole check; the exit status."""
     tally, names = Tally(), bases.supported()
     first, others = names[0], names[1:]
     planted = planted_names()
-    steps = Steps(8 + 2 * len(others) + (6 * len(others) if everything else 0))
+    steps = Steps(10 + 2 * len(others) + (6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
         prereq.need("base", "build", "vm", "lint")
         splat.patterns(), splat.exceptions(), tests.load()
@@ -255,6 +306,8 @@ def run(everything=False):
             tally.ok("lint")
     guarded(tally, "fast images", boots, steps, tally, main, "fast", planted)
     guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything)
+    with steps.step("KUnit on user-mode Linux", uml.log_of(main)):
+        guarded(tally, "KUnit on user-mode Linux", uml_suites, tally, main)
     for name in others:
         if found[name] and found[name] is not main:
             if everything:
@@ -263,5 +316,5 @@ def run(everything=False):
             else:
                 with steps.step(f"{name}: applies and compiles", paths.LOGS / f"compile-{name}.log"):
                     guarded(tally, f"{name} compiles", compiles, tally, found[name])
-    say(f"        {hms(__import__('time').monotonic() - steps.start)} in all")
+    say(f"        {hms(time.monotonic() - steps.start)} in all")
     return tally.finish()

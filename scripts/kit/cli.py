@@ -138,7 +138,7 @@ def cmd_bisect():
     from . import bisect, check
     base = chosen_base()
     prereq.need("build", "vm")
-    return bisect.run(base, boot=check.boot_of_bisect)
+    return bisect.run(base, boot=check.boot_of_bisect(base))
 
 
 COMMANDS = {name[4:].replace("_", "-"): function for name, function in list(globals().items())

@@ -13,7 +13,6 @@ KERNEL_STEPS = {
     "pci_dev_reset_iommu_prepare": "reset prepare: the IOMMU blocks the device",
     "pci_dev_reset_iommu_done": "reset done: the IOMMU lets the device through again",
 }
-WIDTH = 100
 
 
 def user_events(text):
@@ -97,17 +96,9 @@ def probe_rows(result):
 
 
 def ste_commands(result):
-    """CFGI_STE commands that QEMU's SMMU saw between the two marks, and so not for the resets."""
-    lines = vm.read(result.dir / "trace.log").splitlines()
-    inside, count = False, 0
-    for line in lines:
-        if "pci_cfg_read" in line and "@0xff1 " in line:
-            inside = True
-        elif "pci_cfg_read" in line and "@0xff2 " in line:
-            inside = False
-        elif inside and "SMMU_CMD_CFGI_STE" in line:
-            count += 1
-    return f"{count} times"
+    """Changes of stream table entries that QEMU's SMMU was told of between the two marks."""
+    _, inside, _ = vm.host_checks().ste_commands(vm.read(result.dir / "trace.log").splitlines())
+    return f"{sum(inside.values())} times"
 
 
 def side_by_side(left, right):
@@ -156,7 +147,7 @@ def run(choose):
         bad.append("the unpatched kernel was not interrupted: the experiment shows nothing")
     if hits:
         bad.append("the patched kernel was interrupted")
-    note("")
+    say()
     for result in results:
         note(f"console, output and trace: {relative(result.dir)}")
     for line in bad:

@@ -8,6 +8,7 @@ repository is its text after the whole series; where a later patch changes it,
 that patch carries the diff, and the text at its introduction is found by
 taking the later diffs off again.
 """
+import email.header
 import os
 import re
 import shutil
@@ -36,7 +37,8 @@ class Patch:
     @property
     def subject(self):
         found = re.search(r"^Subject: (?:\[PATCH\] )?(.*(?:\n .*)*)", self.head, re.M)
-        return re.sub(r"\n ", " ", found.group(1)) if found else self.slug
+        text = re.sub(r"\n ", " ", found.group(1)) if found else self.slug
+        return str(email.header.make_header(email.header.decode_header(text)))
 
 
 def parse(slug, text):
@@ -67,6 +69,8 @@ def load(version, root=paths.ROOT):
              if s.strip() and not s.startswith("#")] if order.exists() else []
     series = []
     for name in slugs:
+        if slugs.count(name) > 1:
+            raise KitError(f"patches/series names {name} twice", "take one of them out")
         if not name.endswith(".patch"):
             raise KitError(f"patches/series names '{name}', which is not NAME.patch", "mend patches/series")
         own = root / "patches" / version / name
@@ -112,7 +116,7 @@ def overlay_texts(series, root):
                                 env={"GIT_CEILING_DIRECTORIES": str(tmp.parent)}, data=patch.diff)
                 except KitError as e:
                     raise KitError(f"patches/{patch.slug}.patch changes {', '.join(late)}, but the "
-                                   f"text in the repository is not what it leads to: {e.what}",
+                                   "text in the repository is not what it leads to",
                                    "change the file in build/tree and run make save") from e
             for p in patch.overlay:
                 first[p] = (read_text(tmp / p), os.access(tmp / p, os.X_OK))
@@ -138,8 +142,8 @@ def refusal(stderr, patch_name, diff):
     """git apply's complaint as 'which patch, which file, which hunk'."""
     found = re.search(r"error: patch failed: (.*):(\d+)", stderr)
     if not found:
-        first = next((line for line in stderr.splitlines() if line.startswith("error:")), stderr.strip())
-        return f"{patch_name} does not apply: {first.removeprefix('error: ')}"
+        first = re.search(r"error: (.*)", stderr)
+        return f"{patch_name} does not apply: {first.group(1) if first else stderr.strip()}"
     path, line = found.groups()
     part = diff.split(f"\n+++ b/{path}\n", 1)[-1].split("\ndiff --git ", 1)[0]
     hunks = re.findall(r"^@@ -(\d+)", part, re.M)
@@ -193,13 +197,19 @@ def series_from_commits(base_commit, tip, run=bases.git):
     final = {line.split("\t", 1)[1]: line.split()[0]
              for line in run("ls-tree", "-r", tip).splitlines()}
     taken, out = set(), []
+    last_add = {}
+    for commit in commits:
+        for line in run("diff-tree", "-r", "--no-renames", "--no-commit-id", "--name-status", commit).splitlines():
+            path = line.split("\t", 1)[1]
+            if line.startswith("A") and path in final:
+                last_add[path] = commit
     for commit in commits:
         if run("rev-list", "--parents", "-1", commit).split()[2:]:
             raise KitError(f"commit {commit[:12]} is a merge", "rebase the branch into a straight line")
         added = [line.split("\t", 1)[1]
                  for line in run("diff-tree", "-r", "--no-renames", "--no-commit-id", "--name-status",
                                  commit).splitlines() if line.startswith("A\t")]
-        overlay = [p for p in added if p in final]
+        overlay = [p for p in added if last_add.get(p) == commit]
         for p in overlay:
             if not p.startswith(tuple(f"{top}/" for top in paths.OVERLAY_TOPS)):
                 raise KitError(f"commit {commit[:12]} adds {p}: new files belong below "
@@ -207,9 +217,19 @@ def series_from_commits(base_commit, tip, run=bases.git):
         mail = run("format-patch", "-1", "--stdout", "--zero-commit", "-N", "--no-signature",
                    "--stat", *DIFF_OPTIONS, commit)
         head = mail.split("\n---\n", 1)[0]
-        if re.search(r"^---$", run("show", "-s", "--format=%B", commit), re.M):
-            raise KitError(f"the message of commit {commit[:12]} has a line '---'",
-                           "git am would cut it there: reword it")
+        if re.search(r"^(---$|--- \S|diff -|Index: )", run("show", "-s", "--format=%B", commit), re.M):
+            raise KitError(f"the message of commit {commit[:12]} has a line '---', or one that begins like a diff",
+                           "git am would cut it there: reword it, or indent that line")
+        if not mail:
+            raise KitError(f"commit {commit[:12]} changes nothing", "drop it (git rebase -i)")
+        if run("diff", "--numstat", "--no-renames", f"{commit}^", commit).startswith("-\t") or \
+                "\n-\t-\t" in run("diff", "--numstat", "--no-renames", f"{commit}^", commit):
+            raise KitError(f"commit {commit[:12]} changes a binary file: "
+                           + re.search(r"^-\t-\t(.*)", run("diff", "--numstat", "--no-renames", f"{commit}^", commit), re.M).group(1),
+                           "a mail cannot carry it")
+        links = [p for p in overlay if final[p] not in ("100644", "100755")]
+        if links:
+            raise KitError(f"commit {commit[:12]} adds {links[0]}, which is not a plain file", "make it one")
         excluded = [f":(exclude,literal,top){p}" for p in overlay]
         diff = run("diff", *DIFF_OPTIONS, f"{commit}^", commit, "--", ":/", *excluded)
         diff = re.sub(r"^index [0-9a-f]+\.\.[0-9a-f]+(?: \d+)?\n", "", diff, flags=re.M)

@@ -35,7 +35,7 @@ def patterns(path=DATA / "splat-patterns.txt"):
         name, mark, text = line.partition(": ")
         if not mark:
             raise KitError(f"{path.name}:{number}: expected 'name: regular expression'", "mend the file")
-        out.append((name, re.compile(text)))
+        out.append((name, compiled(path, number, text)))
     return out
 
 
@@ -46,8 +46,17 @@ def exceptions(path=DATA / "splat-exceptions.txt"):
         if not mark or not reason.strip():
             raise KitError(f"{path.name}:{number}: an exception needs its reason: 'regex  # reason'",
                            "say why this splat is no fault of the run")
-        out.append(re.compile(text))
+        out.append(compiled(path, number, text))
+        if out[-1].search(""):
+            raise KitError(f"{path.name}:{number}: the exception '{text}' matches every line", "name the splat")
     return out
+
+
+def compiled(path, number, text):
+    try:
+        return re.compile(text)
+    except re.error as e:
+        raise KitError(f"{path.name}:{number}: {e}", "mend the regular expression") from e
 
 
 def scan(lines, expected=(), known=None):
@@ -71,23 +80,23 @@ def scan(lines, expected=(), known=None):
         hit = next((regex for regex in wanted if regex.search(line)), None)
         if hit:
             seen.add(hit)
-            quiet_until = end_of(lines, number)
+            quiet_until = end_of(lines, number) or number + 1
         else:
             found.append(Splat(name, number, line))
     return found, [regex.pattern for regex in wanted if regex not in seen]
 
 
 def end_of(lines, start):
-    """The line after the last one of the splat that starts there."""
+    """The line after the last one of the splat that starts there; None when nothing marks its end."""
     for i in range(start + 1, min(start + CONTEXT, len(lines))):
         if END.search(lines[i]):
             return i + 1
-    return min(start + CONTEXT, len(lines))
+    return None
 
 
 def excerpt(lines, splat):
     """The splat and what follows it, up to the end of its trace."""
-    return lines[splat.number:end_of(lines, splat.number)]
+    return lines[splat.number:end_of(lines, splat.number) or splat.number + CONTEXT]
 
 
 def decode(lines, prog, image):

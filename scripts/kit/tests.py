@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a test says about itself: the comment block at the head of tests/vm/NAME.sh."""
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from . import paths
+from .kbuild import FLAVOURS
 from .ui import KitError
 
 LEVELS = ("kunit", "stock", "testdev")
@@ -41,8 +42,11 @@ class Test:
         return self.base[5:].strip() if self.base.startswith("fail ") else None
 
 
+KEYS = {f.name for f in fields(Test)} - {"name"}
+
+
 def parse(path):
-    test = Test(path.stem)
+    test, own = Test(path.stem), {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.startswith("#"):
             break
@@ -51,12 +55,13 @@ def parse(path):
             continue
         key, value = found.groups()
         attribute = key.replace("-", "_")
-        if not hasattr(test, attribute) or key == "name":
+        if attribute not in KEYS:
             raise KitError(f"{path.name}:{number}: unknown key '{key}'", "see scripts/kit/tests.py")
         if key in LISTS:
             getattr(test, attribute).append(value)
         elif key in WORDS:
-            setattr(test, attribute, value.split())
+            own[attribute] = own.get(attribute, []) + value.split()
+            setattr(test, attribute, own[attribute])
         elif isinstance(getattr(test, attribute), int):
             if not value.isdigit():
                 raise KitError(f"{path.name}:{number}: {key} must be a number", "mend it")
@@ -65,6 +70,13 @@ def parse(path):
             setattr(test, attribute, value)
     if not test.what or test.level not in LEVELS:
         raise KitError(f"{path.name}: needs 'what' and a level of {', '.join(LEVELS)}", "add them")
+    wrong = [i for i in test.images if i not in FLAVOURS]
+    if wrong or not test.images:
+        raise KitError(f"{path.name}: there is no image '{' '.join(wrong)}'", "one of: " + ", ".join(FLAVOURS))
+    if test.base not in ("pass", "same", "none") and not test.base_fails:
+        raise KitError(f"{path.name}: base '{test.base}' says nothing", "one of: pass, same, none, fail REGEX")
+    if test.bites_without and not test.bites_how:
+        raise KitError(f"{path.name}: bites-without needs bites-how", "say what the failure must show")
     return test
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from . import bases, paths, proc, series
@@ -54,6 +55,9 @@ def check_editable(base):
         if (gitdir / name).exists():
             raise KitError(f"{relative(where)} is in the middle of a rebase, cherry-pick or merge",
                            "finish it (git status says how)")
+    if (gitdir / "index.lock").exists():
+        raise KitError(f"{relative(where)} has a lock: another git is at work there, or was killed",
+                       f"wait for it, or remove {gitdir}/index.lock")
     dirty = wt_git(base, "status", "--porcelain").splitlines()
     if dirty:
         raise KitError(f"{relative(where)} has changes that are not committed: "
@@ -108,8 +112,17 @@ def save(base):
     if git("merge-base", base.commit, head, check=False).strip() != base.commit:
         raise KitError(f"the branch in {relative(where)} does not stand on base/{base.name}",
                        f"git rebase base/{base.name}")
-    old = tip(base)
+    try:
+        old = tip(base)
+    except KitError:
+        old = None      # what is there does not lead to a tree; what is saved now will
+    saved = bases.commit_of(f"refs/saved/{base.name}")
     found = series.series_from_commits(base.commit, head)
+    check_mails(base, head)
+    differ = git("diff", "--name-only", saved, old).split() if old and saved else []
+    if differ and git("diff", "--name-only", head, old):
+        raise KitError(f"the repository was changed since make tree: {', '.join(differ[:3])}",
+                       f"undo that with git, or make tree BASE={base.name} first")
     primary = base.version == bases.supported()[0]
     if primary:
         write_series(found, paths.ROOT)
@@ -122,9 +135,27 @@ def save(base):
     git("update-ref", f"refs/saved/{base.name}", head)
     if old == again:
         say("nothing changed")
-    else:
+    elif old:
         say(git("range-diff", "--no-color", base.commit, old, again).rstrip())
     say(f"saved {len(found)} patches of {relative(where)}")
+
+
+def check_mails(base, head):
+    """What git am makes of each commit must be that commit."""
+    shape = "--format=%T%n%an <%ae> %ad%n%s%n%b"
+    parent = base.commit
+    with tempfile.TemporaryDirectory(prefix="save") as name:
+        env = {"GIT_INDEX_FILE": f"{name}/index"}
+        for commit in git("rev-list", "--reverse", f"{base.commit}..{head}").split():
+            git("read-tree", parent, env=env)
+            mail = git("format-patch", "-1", "--stdout", "--zero-commit", "-N", "--no-signature",
+                       *series.DIFF_OPTIONS, commit)
+            again = series.commit_mail(Path(name), env, parent, series.Patch(commit[:12], mail), mail, git)
+            a, b = (git("log", "-1", shape, c).rstrip().splitlines() for c in (commit, again))
+            if a != b:
+                what = "subject" if a[2] != b[2] else "message"
+                raise KitError(f"git am would change the {what} of commit {commit[:12]}", "reword it")
+            parent = commit
 
 
 def write_series(found, root):
@@ -152,6 +183,10 @@ def write_series(found, root):
     for p in stage.iterdir():
         os.replace(p, patches / p.name)
     stage.rmdir()
+    for version in bases.supported():
+        for own in (patches / version).glob("*.patch"):
+            if own.name not in new:
+                own.unlink()
 
 
 def put_file(path, text, executable):

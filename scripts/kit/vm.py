@@ -193,6 +193,10 @@ def judge(result, end, prog, limit):
         said = next((line for line in reversed(text.splitlines())
                      if line.strip() and not line.startswith("IR-EXIT")), "")
         reasons.append(f"exit status {status[-1]}: {said.strip()[:160]}")
+    elif status and ktap.announced(text) > ktap.results(text):
+        reasons.append(f"only {ktap.results(text)} of {ktap.announced(text)} announced cases reported")
+    elif not result.cases and not test.kunit and not reasons and status[-1] != ktap.SKIPPED:
+        reasons.append("no case ran")
     if test.kunit and not result.cases and not reasons:
         reasons.append(f"no KUnit suite matches {test.kunit}")
     if "IR-LOCKDEP off" in text and not result.splats:
@@ -212,11 +216,15 @@ def judge(result, end, prog, limit):
         result.verdict = PASS
 
 
-def host_check(name, where):
-    """A check of QEMU's trace on the host side: tests/vm/hostchecks.py, check_NAME(lines)."""
+def host_checks():
+    """The module tests/vm/hostchecks.py: what the host makes of QEMU's trace."""
     if str(paths.VM_TESTS) not in sys.path:
         sys.path.insert(0, str(paths.VM_TESTS))
-    check = getattr(importlib.import_module("hostchecks"), f"check_{name}", None)
+    return importlib.import_module("hostchecks")
+
+
+def host_check(name, where):
+    check = getattr(host_checks(), f"check_{name}", None)
     if not check:
         raise KitError(f"tests/vm/hostchecks.py has no check_{name}", "add it, or mend the test's host-check")
     return check(read(where / "trace.log").splitlines())

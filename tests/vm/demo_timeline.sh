@@ -30,9 +30,22 @@ vfio_bind "$fast"
 trace_functions pci_dev_reset_iommu_prepare pci_dev_reset_iommu_done pcie_flr \
 	pci_reset_bus_function iommu_dev_reset_prepare iommu_dev_reset_done
 
+# The exit status says whether the experiment could be made, not what it showed.
 status=0
-reset_timeline -o reset "$slow" || status=1
-reset_timeline -o probe -m -w 60 "$fast" || status=1
+number=0
+experiment() {
+	number=$((number + 1))
+	if reset_timeline "$@"; then
+		echo "ok $number $2"
+	else
+		echo "not ok $number $2"
+		status=1
+	fi
+}
+
+echo "1..2"
+experiment -o reset "$slow"
+experiment -o probe -m -w 60 "$fast"
 
 trace_dump
 exit $status

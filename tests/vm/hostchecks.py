@@ -24,15 +24,8 @@ _COMMAND = re.compile(r"\bsmmuv3_cmdq_opcode <--- SMMU_CMD_(\w+)")
 _STE_COMMANDS = {"CFGI_STE", "CFGI_STE_RANGE", "CFGI_ALL"}
 
 
-def check_no_ste_write(trace_lines):
-    """Between mark 1 and mark 2 the SMMU gets no command for a stream table entry.
-
-    A change of an STE takes effect with CFGI_STE (or its range and "all" forms),
-    so none of these commands means that none was changed. Needs the trace events
-    smmuv3_cmdq_opcode and pci_cfg_read. Both marks must be there, in that order
-    and once each, and the SMMU must have had such a command at some time outside
-    them: otherwise the trace is not what it should be, and proves nothing.
-    """
+def ste_commands(trace_lines):
+    """(marks in their order, {command: count} between mark 1 and mark 2, count elsewhere)."""
     marks = []
     inside = {}
     outside = 0
@@ -49,7 +42,19 @@ def check_no_ste_write(trace_lines):
             inside[command.group(1)] = inside.get(command.group(1), 0) + 1
         else:
             outside += 1
+    return marks, inside, outside
 
+
+def check_no_ste_write(trace_lines):
+    """Between mark 1 and mark 2 the SMMU gets no command for a stream table entry.
+
+    A change of an STE takes effect with CFGI_STE (or its range and "all" forms),
+    so none of these commands means that none was changed. Needs the trace events
+    smmuv3_cmdq_opcode and pci_cfg_read. Both marks must be there, in that order
+    and once each, and the SMMU must have had such a command at some time outside
+    them: otherwise the trace is not what it should be, and proves nothing.
+    """
+    marks, inside, outside = ste_commands(trace_lines)
     if marks != [1, 2]:
         return "the trace has the marks %s instead of 1, 2" % (marks or "none")
     if not outside:

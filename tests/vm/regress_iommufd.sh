@@ -9,6 +9,7 @@
 # programs-from: base
 # programs: iommufd
 # timeout: 400
+# memory: 2048
 
 echo 64 > /proc/sys/vm/nr_hugepages
 echo "# run: iommufd"

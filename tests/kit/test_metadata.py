@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests in tests/vm say about themselves, and that nonsense there is refused."""
+import importlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from kit import bases, kbuild, paths, series, tests
+from kit.ui import KitError
+from tests.kit.lab import TOP
+
+GOOD = "#!/bin/sh\n# what: Something.\n# level: stock\n# images: fast\n"
+
+
+class Scripts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tests = tests.load()
+
+    def every(self):
+        yield from self.tests.values()
+
+    def test_there_are_some(self):
+        self.assertTrue(self.tests)
+        self.assertEqual(set(self.tests), {p.stem for p in (TOP / "tests/vm").glob("*.sh")})
+
+    def test_each_is_a_shell_script(self):
+        for test in self.every():
+            path = paths.VM_TESTS / f"{test.name}.sh"
+            self.assertTrue(path.read_text(encoding="utf-8").startswith("#!/bin/sh\n"), test.name)
+            res = subprocess.run(["sh", "-n", str(path)], capture_output=True, text=True, check=False)
+            self.assertEqual(res.returncode, 0, res.stderr)
+
+    def test_each_names_its_scenario_and_what_it_shows(self):
+        for test in self.every():
+            self.assertRegex(test.scenario, r"^(-|demo|\d+[a-z]?([ ,]+\d+[a-z]?)*)$", test.name)
+            self.assertRegex(test.what, r"^\S.{15,}\.$", test.name)
+
+    def test_each_image_exists(self):
+        for test in self.every():
+            self.assertTrue(test.images, test.name)
+            self.assertEqual([i for i in test.images if i not in kbuild.FLAVOURS], [], test.name)
+
+    def test_each_says_what_the_base_must_show(self):
+        for test in self.every():
+            self.assertTrue(test.base in ("pass", "same", "none") or test.base_fails, f"{test.name}: {test.base}")
+
+    def test_each_regular_expression_is_one(self):
+        for test in self.every():
+            for text in [test.base_fails or "", test.bites_how, test.planted, *test.expect_splat]:
+                re.compile(text)
+
+    def test_a_kunit_test_names_its_suites(self):
+        for test in self.every():
+            self.assertEqual(test.level == "kunit", bool(test.kunit), test.name)
+
+    def test_each_program_has_a_source(self):
+        own = {p.stem for p in (TOP / "tests/guest").glob("*.c")}
+        kernel = {Path(p).stem for patch in series.load(bases.supported()[0]) for p in patch.overlay}
+        commit = bases.commit_of(f"refs/bases/{bases.supported()[0]}") if (paths.STORE / "HEAD").exists() else ""
+        if commit:
+            kernel |= {Path(p).stem for p in bases.git(
+                "ls-tree", "-r", "--name-only", commit, "tools/testing/selftests/vfio",
+                "tools/testing/selftests/iommu").split() if p.endswith(".c")}
+        for test in self.every():
+            for name in test.programs:
+                if not commit and name not in own | kernel:
+                    self.skipTest("no base kernel in the store to look for the kernel's own programs")
+                self.assertIn(name, own | kernel, test.name)
+
+    def test_each_patch_to_take_out_is_in_the_series(self):
+        slugs = {p.slug for p in series.load(bases.supported()[0])}
+        for test in self.every():
+            self.assertEqual([s for s in test.bites_without if s not in slugs], [], test.name)
+
+    def test_a_test_that_bites_says_how(self):
+        for test in self.every():
+            if test.bites_without:
+                self.assertTrue(test.bites_how, f"{test.name}: an empty expression accepts every failure")
+
+    def test_each_host_check_exists_and_has_a_trace(self):
+        sys.path.insert(0, str(paths.VM_TESTS))
+        self.addCleanup(sys.path.remove, str(paths.VM_TESTS))
+        checks = importlib.import_module("hostchecks")
+        for test in self.every():
+            if test.host_check:
+                self.assertTrue(hasattr(checks, f"check_{test.host_check}"), test.name)
+                self.assertTrue(test.trace, test.name)
+
+    def test_a_plant_for_each_thing_that_must_be_seen(self):
+        planted = {n for n, t in self.tests.items() if t.planted}
+        self.assertEqual({"planted_warn", "planted_kasan", "planted_hang"} - planted, set())
+        flavours = {i for n in planted for i in self.tests[n].images}
+        self.assertEqual(set(kbuild.FLAVOURS) - flavours, set(), "a configuration without a plant")
+
+
+class Refused(unittest.TestCase):
+    def parse(self, text):
+        where = tempfile.TemporaryDirectory(prefix="metadata-")
+        self.addCleanup(where.cleanup)
+        path = Path(where.name) / "one.sh"
+        path.write_text(text, encoding="utf-8")
+        return tests.parse(path)
+
+    def refuse(self, text, *words):
+        with self.assertRaises(KitError) as caught:
+            self.parse(text)
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+        self.assertTrue(caught.exception.cure)
+
+    def test_good(self):
+        test = self.parse(GOOD + "# cpus: 4\n# qemu: -device a\n# qemu: -device b\n# programs: a b\n"
+                          "# base: fail some \\d+ thing\n# bites-without: x\n# bites-how: y\n\n# nonsense: z\n")
+        self.assertEqual((test.cpus, test.qemu, test.programs, test.base_fails),
+                         (4, ["-device a", "-device b"], ["a", "b"], r"some \d+ thing"))
+
+    def test_unknown_key(self):
+        self.refuse(GOOD + "# nonsense: x\n", "one.sh:5", "nonsense")
+
+    def test_key_that_is_python_only(self):
+        self.refuse(GOOD + "# base-fails: x\n", "base-fails")
+
+    def test_key_that_is_pythons_own(self):
+        self.refuse(GOOD + "# --doc--: x\n", "--doc--")
+
+    def test_number_that_is_none(self):
+        self.refuse(GOOD + "# cpus: two\n", "cpus", "number")
+
+    def test_unknown_level(self):
+        self.refuse(GOOD.replace("stock", "stoke"), "level")
+
+    def test_no_what(self):
+        self.refuse(GOOD.replace("# what: Something.\n", ""), "what")
+
+    def test_unknown_image_is_not_silently_never_run(self):
+        self.refuse(GOOD.replace("fast", "fats"), "fats")
+
+    def test_unknown_base_is_not_silently_ignored(self):
+        self.refuse(GOOD + "# base: fial x\n", "fial")
+
+    def test_bites_without_how(self):
+        self.refuse(GOOD + "# bites-without: x\n", "bites-how")
+
+    def test_key_given_twice_loses_nothing(self):
+        test = self.parse(GOOD + "# programs: a\n# programs: b\n")
+        self.assertEqual(test.programs, ["a", "b"])
+
+    def test_unknown_test(self):
+        with self.assertRaises(KitError) as caught:
+            tests.load("nonsense")
+        self.assertIn("boot", caught.exception.cure)
+
+
+if __name__ == "__main__":
+    unittest.main()
