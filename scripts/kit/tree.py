@@ -119,9 +119,11 @@ def save(base):
     saved = bases.commit_of(f"refs/saved/{base.name}")
     found = series.series_from_commits(base.commit, head)
     check_mails(base, head)
-    differ = git("diff", "--name-only", saved, old).split() if old and saved else []
-    if differ and git("diff", "--name-only", head, old):
-        raise KitError(f"the repository was changed since make tree: {', '.join(differ[:3])}",
+    # What was changed in the repository itself since make tree, and is not on the branch, would be lost.
+    changed = git("diff", "--name-only", saved, old).splitlines() if old and saved else []
+    lost = set(changed) & set(git("diff", "--name-only", head, old).splitlines()) if changed else set()
+    if lost:
+        raise KitError(f"the repository was changed since make tree: {', '.join(sorted(lost)[:3])}",
                        f"undo that with git, or make tree BASE={base.name} first")
     primary = base.version == bases.supported()[0]
     if primary:

@@ -25,6 +25,7 @@ check() {
 
 echo "1..3"
 check "SMMUv3 probed" 'dmesg | grep -q "arm-smmu-v3 .*: oas"'
+# shellcheck disable=SC2016
 check "function has an IOMMU group" '[ -e "$PCI_DEVICES/$(bdf_of 1af4:1044)/iommu_group" ]'
 check "lockdep is on" '[ -e /proc/lockdep_stats ] && grep -q "debug_locks: *1" /proc/lockdep_stats'
 exit $status

@@ -156,6 +156,7 @@ static struct kunit_suite iopf_test_suite = {
 	.exit = iopf_test_exit,
 	.test_cases = iopf_test_cases,
 };
+
 kunit_test_suite(iopf_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

@@ -127,8 +127,8 @@ static bool method_is_offered(const char *method)
 	char *save, *word;
 
 	strcpy(methods, saved_methods);
-	for (word = strtok_r(methods, " \n", &save); word;
-	     word = strtok_r(NULL, " \n", &save)) {
+	for (word = strtok_r(methods, "\n ", &save); word;
+	     word = strtok_r(NULL, "\n ", &save)) {
 		if (!strcmp(word, method))
 			return true;
 	}

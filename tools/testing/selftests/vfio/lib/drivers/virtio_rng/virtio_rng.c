@@ -231,7 +231,7 @@ static int negotiate(struct virtio_rng *rng)
 {
 	const u64 wanted = BIT_ULL(VIRTIO_F_VERSION_1) |
 			   BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
-	volatile struct virtio_pci_common_cfg *common = rng->common;
+	struct virtio_pci_common_cfg *common = rng->common;
 	u64 offered = 0;
 	u32 i;
 
@@ -264,7 +264,7 @@ static u64 ring_iova(struct virtio_rng *rng, void *vaddr)
 
 static int setup_queue(struct virtio_rng *rng)
 {
-	volatile struct virtio_pci_common_cfg *common = rng->common;
+	struct virtio_pci_common_cfg *common = rng->common;
 	struct vring *vring = &rng->vring;
 	u64 desc, avail, used;
 	u64 notify_offset;

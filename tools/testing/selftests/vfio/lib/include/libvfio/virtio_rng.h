@@ -34,12 +34,12 @@
 struct virtio_rng {
 	struct vfio_pci_device *device;
 
-	/* Registers, inside device->bars. */
-	volatile struct virtio_pci_common_cfg *common;
-	volatile void *notify_base;
+	/* Registers, inside device->bars: readl() and writel() and their like only. */
+	struct virtio_pci_common_cfg *common;
+	void *notify_base;
 	u64 notify_size;
 	u32 notify_multiplier;
-	volatile u16 *notify;
+	u16 *notify;
 
 	/* Memory the device reaches: a page for the ring, one for the buffers. */
 	struct dma_region ring_region;
@@ -59,6 +59,7 @@ struct virtio_rng {
 
 /**
  * virtio_rng_match() - Is @device one that this driver can drive?
+ * @device: The device.
  *
  * Return: true for a modern virtio entropy device.
  */
@@ -82,6 +83,7 @@ struct virtio_rng *virtio_rng_create(struct vfio_pci_device *device,
 
 /**
  * virtio_rng_destroy() - Stop the device and free what virtio_rng_create() made.
+ * @rng: The driver.
  *
  * Guarantees:
  *  - Bus mastering is off before the memory is unmapped.
@@ -90,6 +92,7 @@ void virtio_rng_destroy(struct virtio_rng *rng);
 
 /**
  * virtio_rng_init() - Start the device, or start it again after any reset.
+ * @rng: The driver.
  * @timeout_ms: How long the device may take to leave its old state.
  *
  * Whatever state the device is in, it is told to reset itself first. The wait
@@ -109,6 +112,7 @@ int virtio_rng_init(struct virtio_rng *rng, unsigned int timeout_ms);
 
 /**
  * virtio_rng_post() - Give the device every buffer that it does not have.
+ * @rng: The driver.
  *
  * Memory only. Each buffer is painted before it is posted. A device that was
  * idle may not notice before virtio_rng_kick().
@@ -119,11 +123,13 @@ unsigned int virtio_rng_post(struct virtio_rng *rng);
 
 /**
  * virtio_rng_kick() - Tell the device that buffers were posted.
+ * @rng: The driver.
  */
 void virtio_rng_kick(struct virtio_rng *rng);
 
 /**
  * virtio_rng_reap() - Take back the buffers that the device reports as filled.
+ * @rng: The driver.
  *
  * Memory only. Never waits.
  *
@@ -137,14 +143,18 @@ unsigned int virtio_rng_reap(struct virtio_rng *rng);
 
 /**
  * virtio_rng_completions() - Count the buffers that were reaped so far.
+ * @rng: The driver.
  *
  * Memory only, any thread. The count begins with virtio_rng_create() and goes on
  * over resets.
+ *
+ * Return: the count.
  */
 u64 virtio_rng_completions(struct virtio_rng *rng);
 
 /**
  * virtio_rng_keep_full() - Reap, post again all that is free, and kick.
+ * @rng: The driver.
  *
  * Guarantees:
  *  - All buffers are in flight on return, or were until a moment ago. A test
@@ -157,13 +167,17 @@ unsigned int virtio_rng_keep_full(struct virtio_rng *rng);
 
 /**
  * virtio_rng_status() - Read the device status register.
+ * @rng: The driver.
  *
  * Any thread.
+ *
+ * Return: the register.
  */
 u8 virtio_rng_status(struct virtio_rng *rng);
 
 /**
  * virtio_rng_needs_reset() - Did the device give up?
+ * @rng: The driver.
  *
  * A virtio device that cannot reach its ring or a buffer sets
  * VIRTIO_CONFIG_S_NEEDS_RESET and does nothing more until it is reset.
@@ -176,6 +190,7 @@ bool virtio_rng_needs_reset(struct virtio_rng *rng);
 
 /**
  * virtio_rng_paint() - Paint all buffers, in flight or not.
+ * @rng: The driver.
  *
  * Memory only. For buffers that nobody should write any more: painting one that
  * the device is just writing loses the evidence of that write.
@@ -184,16 +199,22 @@ void virtio_rng_paint(struct virtio_rng *rng);
 
 /**
  * virtio_rng_written() - Count the buffers that do not carry their paint.
+ * @rng: The driver.
  *
  * Memory only, any thread. The count includes buffers that were reaped and not
  * posted again.
+ *
+ * Return: the count.
  */
 unsigned int virtio_rng_written(struct virtio_rng *rng);
 
 /**
  * virtio_rng_unreaped() - Count the completions reported but not reaped yet.
+ * @rng: The driver.
  *
  * Memory only.
+ *
+ * Return: the count.
  */
 unsigned int virtio_rng_unreaped(struct virtio_rng *rng);
 
