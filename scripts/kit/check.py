@@ -160,12 +160,11 @@ def bites(tally, test, result, regex, why):
         tally.bites.append(f"scenario {test.scenario:4} {test.name:28} bites on base: {where} - {shown[:90]}")
 
 
-def selected(flavour, everything=False):
-    levels = ("kunit", "stock")
-    for test in tests.load().values():
-        if test.level in levels and flavour in test.images and test.scenario != "demo":
-            if everything or flavour == test.images[0] or flavour == "debug":
-                yield test
+def selected(flavour, with_base):
+    """The tests of a flavour; without a base image, those that need none on that flavour."""
+    return [t for t in tests.load().values()
+            if t.level in ("kunit", "stock") and flavour in t.images and t.scenario != "demo"
+            and (with_base or t.base != "same")]
 
 
 def kit_tests(tally):
@@ -191,6 +190,11 @@ def kit_tests(tally):
         tally.bad("tests of the kit", f"exit status {status}, {len(rows)} results; see {relative(log)}")
     else:
         note(f"{len(rows)} tests of the kit")
+
+
+def quick_lint(tally, base):
+    lint.quick(base)
+    tally.ok("lint: checkpatch, sparse, kernel-doc, shellcheck; each saw its planted mistake")
 
 
 def compiles(tally, base):
@@ -233,11 +237,10 @@ def boots(steps, tally, base, flavour, planted, with_base=True):
         with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
                         None if image.ready() else kbuild.log_of(image)):
             kbuild.build(image)
-    chosen = [t for t in selected(flavour, flavour == "fast") if with_base or t.base in ("none", "pass")
-              or t.base_fails or t.planted]
+    chosen = selected(flavour, with_base)
     with steps.step(f"{len(chosen)} tests on {patched.name}"):
         for test in chosen:
-            if not with_base and test.images[0] == flavour and test.base != "none":
+            if test.images[0] == flavour and test.base != "none":
                 kbuild.build(plain)
             guarded(tally, f"{test.name} ({patched.name})", one_test, tally, test, plain, patched, planted)
 
@@ -294,16 +297,15 @@ def run(everything=False):
     for name in names:
         with steps.step(f"base kernel {name}"):
             found[name] = guarded(tally, f"base {name}", bases.get, name)
-    with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
-        kit_tests(tally)
     main = found[first] or next((b for b in found.values() if b), None)
     if main is None:
         return tally.finish()
     if main.name != first:
         note(f"{first} is not to be had; the tests run on {main.name}")
     with steps.step("lint (the quick part)", paths.LOGS / f"lint-{main.name}.log"):
-        if guarded(tally, "lint", lint.quick, main) is not False:
-            tally.ok("lint")
+        guarded(tally, "lint", quick_lint, tally, main)
+    with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
+        kit_tests(tally)
     guarded(tally, "fast images", boots, steps, tally, main, "fast", planted)
     guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything)
     with steps.step("KUnit on user-mode Linux", uml.log_of(main)):

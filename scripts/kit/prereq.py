@@ -10,7 +10,7 @@ from .ui import KitError, say
 
 # What must be there -> the Debian package that brings it. A name with a slash is a file.
 SETS = {
-    "base": {"git": "git", "xz": "xz-utils", "dpkg-deb": "dpkg", "patch": "patch"},
+    "base": {"git": "git", "xz": "xz-utils", "dpkg-deb": "dpkg"},
     "build": {
         "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
         "/usr/aarch64-linux-gnu/lib/libc.a": "libc6-dev-arm64-cross",
