@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -227,7 +228,10 @@ def guarded(tally, name, function, *args):
         return function(*args)
     except KitError as e:
         tally.bad(name, str(e).replace("\n", "; "))
-        return None
+    except Exception as e:  # pylint: disable=broad-except  # a bug of the kit fails its step, not the rest
+        traceback.print_exc()
+        tally.bad(name, f"the kit failed: {type(e).__name__}: {e}")
+    return None
 
 
 def boots(steps, tally, base, flavour, planted, with_base=True):

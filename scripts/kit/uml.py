@@ -40,7 +40,7 @@ def build(base, commit):
           "--jobs", kbuild.jobs(), log=log_of(base), what=f"building {base.name} for user-mode Linux")
     shutil.rmtree(where, ignore_errors=True)
     shutil.copytree(source / "tools/testing/kunit", where / "src/tools/testing/kunit")
-    for name in ("linux", ".config", ".kunitconfig"):
+    for name in ("linux", ".config"):
         shutil.copy(obj / name, where / name)
     (where / "done").touch()
     return where
