@@ -35,7 +35,7 @@ help:
 
 # The one thing that the kit cannot install for itself.
 python:
-	@command -v python3 >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y python3; } || \
+	@command -v python3 >/dev/null || { [ "$$(id -u)" = 0 ] && { apt-get install -y python3 || { apt-get update && apt-get install -y python3; }; }; } || \
 		{ echo 'iommu-recovery: missing: python3'; echo '  cure: as root: apt-get install python3'; exit 1; }
 
 demo check check-all tree save series apply build vm kunit lint bisect: python

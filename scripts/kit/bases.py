@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from . import debian, paths, proc
 from .ui import KitError, note, relative
 
+# The user's git configuration (line ends, hooks, templates) must not change what we make.
+BLIND = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 IDENTITY = {
     "GIT_AUTHOR_NAME": "iommu-recovery", "GIT_AUTHOR_EMAIL": "iommu-recovery@localhost",
     "GIT_COMMITTER_NAME": "iommu-recovery", "GIT_COMMITTER_EMAIL": "iommu-recovery@localhost",
@@ -24,7 +26,13 @@ IDENTITY = {
 # Debian's source ignores everything at its top, and a developer's new files with it.
 DEBIAN_IGNORE = re.compile(rb"\n#\n# Debian packaging:.*", re.S)
 # What a kernel build leaves in a tree that is not git's: no part of the source.
-BUILT = ("*.o", "*.a", "*.ko", "*.cmd", "*.order", "vmlinux*", "arch/*/boot/*Image*", ".tmp_*")
+BUILT = ("*.o", "*.a", "*.ko", "*.cmd", "*.order", "vmlinux", "vmlinux.unstripped", "vmlinux.map",
+         "arch/*/boot/*Image*", ".tmp_*", ".config", ".config.old", "include/config/**",
+         "include/generated/**", "arch/*/include/generated/**")
+
+
+class Gone(KitError):
+    """The mirror answered, and does not have the package any more."""
 
 
 @dataclass
@@ -36,7 +44,7 @@ class Base:
 
 def git(*args, env=None, data=None, check=True, cwd=None):
     """git on the store, blind to the user's configuration."""
-    full = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", **IDENTITY, **(env or {})}
+    full = {**BLIND, **IDENTITY, **(env or {})}
     return proc.output(["git", "--git-dir", paths.STORE, *args], env=full, data=data, check=check,
                        cwd=cwd)
 
@@ -70,7 +78,7 @@ def check_supported(version, where):
 def init_store():
     if not (paths.STORE / "HEAD").exists():
         paths.BUILD.mkdir(parents=True, exist_ok=True)
-        proc.output(["git", "init", "-q", "--bare", paths.STORE])
+        proc.output(["git", "init", "-q", "--bare", "--template=", paths.STORE], env=BLIND)
         git("config", "gc.auto", "0")
         git("config", "user.name", "iommu-recovery")
         git("config", "user.email", "iommu-recovery@localhost")
@@ -92,9 +100,15 @@ def get(name=None, kernel=None):
     name = name or supported()[0]
     check_supported(name, f"BASE={name}")
     commit = commit_of(f"refs/bases/{name}")
-    if not commit:
+    version = git("config", f"base.{name}.package", check=False).strip()
+    if not commit or not version:
         deb = find_package(name)
         commit = import_package(name, deb)
+        version = deb.name.split("_")[1].replace("%3a", ":")
+        git("config", f"base.{name}.package", version)
+    known = read_conf(name)["sha256"]
+    if version not in known:
+        note(f"{name} is version {version}, not one that the series was proven on ({', '.join(known)})")
     return Base(name, name, commit)
 
 
@@ -123,16 +137,13 @@ def find_package(name):
             deb = apt.download(package, version)
             if version in known:
                 debian.verify(deb, known[version])
-            else:
-                note(f"{version} is not among the versions that the series was proven on "
-                     f"({', '.join(known)}); its signed checksum is right")
             return deb
     if problems:
         raise problems[0]
     others = [v for v in supported() if v != name]
-    raise KitError(f"{package} is in none of the suites {' '.join(conf['suites'])} of the "
-                   "configured mirror", f"use BASE={others[0]}" if others else
-                   "use KERNEL=DIR with a tree of your own")
+    raise Gone(f"{package} is in none of the suites {' '.join(conf['suites'])} of the "
+               "configured mirror", f"use BASE={others[0]}" if others else
+               "use KERNEL=DIR with a tree of your own")
 
 
 def import_package(name, deb):
@@ -279,6 +290,7 @@ def from_directory(directory):
         tree = git("rev-parse", f"{tree_ref}^{{tree}}").strip()
     else:
         index = paths.BUILD / f"index.{name}"
+        index.unlink(missing_ok=True)
         env = {"GIT_INDEX_FILE": str(index)}
         git("--work-tree", real, "add", "-A", "-f", ".", *[f":(exclude,glob)**/{b}" for b in BUILT],
             env=env, cwd=real)

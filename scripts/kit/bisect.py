@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make bisect: every commit of the series builds without a new warning, and boots where it brings tests.
+"""make bisect: every commit of the series builds without a new warning, boots, and passes the tests it brings.
 
 One object directory follows the commits, so each of them costs only what it
 changes. build/bisect/NAME/ remembers finished commits by what went into them.
@@ -7,15 +7,13 @@ changes. build/bisect/NAME/ remembers finished commits by what went into them.
 import hashlib
 import json
 import os
-import re
 import shutil
 
-from . import kbuild, lint, paths, prereq, tree
+from . import kbuild, lint, paths, prereq, proc, tree
 from .bases import git
 from .ui import KitError, Steps, note, relative, say
 
 FLAVOUR = "fast"
-TESTS = re.compile(r"tools/testing/selftests/.*|.*[-_](test|kunit)\.c")
 
 
 def state_dir(base):
@@ -29,7 +27,7 @@ def key_of(commit):
 
 
 def record(base, commit):
-    """What is known of a commit: {"warnings": [[path, place, text], ...], "booted": bool}, or None."""
+    """What is known of a commit: {"warnings": [[path, place, text], ...], "booted": key of the boot or ""}, or None."""
     path = state_dir(base) / f"{key_of(commit)}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -45,11 +43,6 @@ def remember(base, commit, warnings, booted):
 
 def subject(commit):
     return git("show", "-s", "--format=%s", commit).strip()
-
-
-def brings_tests(commit):
-    names = git("diff-tree", "-r", "--no-renames", "--no-commit-id", "--name-only", commit).splitlines()
-    return any(TESTS.fullmatch(n) for n in names)
 
 
 def objects(base):
@@ -121,7 +114,7 @@ def base_warnings(base):
         mark = pending(base)
         if not mark.exists() or mark.read_text(encoding="ascii") != key_of(base.commit):
             shutil.rmtree(objects(base), ignore_errors=True)
-        remember(base, base.commit, build(base, base.commit), False)
+        remember(base, base.commit, build(base, base.commit), "")
         settle(base)
         known = record(base, base.commit)
     warnings = {}
@@ -131,7 +124,7 @@ def base_warnings(base):
 
 
 def check(base, commit, before, boot):
-    """Build one commit, compare its warnings with the base's, boot it where it brings tests."""
+    """Build one commit, compare its warnings with the base's, boot it."""
     warnings = build(base, commit)
     new = lint.added(before, warnings)
     if new:
@@ -140,19 +133,22 @@ def check(base, commit, before, boot):
                        f"mend it in build/tree/{base.name} and make save; the whole output is in "
                        f"{relative(log_of(base, commit))}")
     settle(base)
-    wanted = wants_boot(commit, boot)
-    if wanted:
+    if boot:
         boot(objects(base) / "arch" / paths.ARCH / "boot" / "Image", commit)
-    remember(base, commit, warnings, wanted)
+    remember(base, commit, warnings, boot_key() if boot else "")
 
 
-def wants_boot(commit, boot):
-    return boot is not None and brings_tests(commit)
+def boot_key():
+    """What a boot depends on besides the commit: the tests, what runs in the guest, and QEMU."""
+    parts = [p.read_bytes() for where in (paths.VM_TESTS, paths.ROOT / "tests" / "guest")
+             for p in sorted(where.iterdir()) if p.is_file()]
+    parts.append(proc.output([prereq.qemu(), "--version"]).encode())
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def done(base, commit, boot):
     known = record(base, commit)
-    return known is not None and (known["booted"] or not wants_boot(commit, boot))
+    return known is not None and (boot is None or known["booted"] == boot_key())
 
 
 def run(base, boot=None):

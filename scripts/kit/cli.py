@@ -15,7 +15,21 @@ def chosen_base():
     kernel, name = os.environ.get("KERNEL"), os.environ.get("BASE")
     if kernel and name:
         raise KitError("BASE= and KERNEL= are both given", "give one of them")
-    return bases.get(name, kernel)
+    if kernel or name:
+        return bases.get(name, kernel)
+    return first_available()
+
+
+def first_available():
+    """The first supported base that is still to be had."""
+    gone = None
+    for name in bases.supported():
+        try:
+            return bases.get(name)
+        except bases.Gone as e:
+            gone = e
+            note(f"{e.what}; trying the next base")
+    raise gone
 
 
 def cmd_tree():
@@ -112,14 +126,16 @@ def cmd_kunit():
     return run_one(tests.Test("kunit", what="KUnit suites by name", level="kunit", kunit=suite, timeout=300))
 
 
-def cmd_check():
+def cmd_check(everything=False):
     from . import check
-    return check.run()
+    if os.environ.get("BASE") or os.environ.get("KERNEL"):
+        raise KitError("make check takes neither BASE= nor KERNEL=: it tests the supported bases",
+                       "leave them out; make demo, make vm and make lint take them")
+    return check.run(everything)
 
 
 def cmd_check_all():
-    from . import check
-    return check.run(everything=True)
+    return cmd_check(everything=True)
 
 
 def cmd_demo():
@@ -152,6 +168,8 @@ def main():
     os.chdir(paths.ROOT)
     # A CI that runs out of time must not leave a QEMU or a compiler behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         with proc.exclusive(), proc.disk_full_is_said():
             status = COMMANDS[name]()

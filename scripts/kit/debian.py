@@ -19,7 +19,7 @@ SUITES = ("bookworm", "bookworm-updates", "trixie", "trixie-updates", "forky", "
 ARCHES = ("amd64", "arm64")
 
 
-def mirror():
+def mirror(refresh=True):
     """The first configured repository that serves Debian itself."""
     if os.environ.get("DEBIAN_MIRROR"):
         return os.environ["DEBIAN_MIRROR"]
@@ -33,8 +33,12 @@ def mirror():
         uri, release, component, created = (row.split() + [""] * 4)[:4]
         if component == "main" and created == "Packages" and release in SUITES:
             return uri
-    raise KitError("no Debian mirror is configured on this machine",
-                   "add one to the apt configuration, or set DEBIAN_MIRROR to its URI")
+    if refresh and os.geteuid() == 0 and not os.environ.get("IR_NO_INSTALL"):
+        # apt names no target whose list it never fetched.
+        proc.output(["apt-get", "update"], check=False)
+        return mirror(refresh=False)
+    raise KitError("no Debian mirror is configured on this machine, or its lists were never fetched",
+                   "as root: apt-get update; or set DEBIAN_MIRROR to the URI of a Debian mirror")
 
 
 class Apt:
@@ -68,7 +72,7 @@ class Apt:
             self.options += ["-o", f"APT::Architectures::={a}"]
 
     def update(self):
-        """Fetch the lists; once in the life of this object's directory unless they are gone."""
+        """Fetch the lists."""
         res = subprocess.run(["apt-get", *self.options, "update"], capture_output=True, text=True,
                              env=proc.environment(), check=False)
         if res.returncode:

@@ -4,6 +4,7 @@ import hashlib
 import posixpath
 import shutil
 import subprocess
+from pathlib import Path
 
 from . import debian, kbuild, paths, proc
 from .bases import git
@@ -30,8 +31,9 @@ def link_targets(commit):
 
 
 def key_of(image):
-    parts = [git("rev-parse", f"{image.commit}:{p}").strip()
-             for p in ("tools/testing/selftests/vfio", "tools/testing/selftests/iommu", "include/uapi")]
+    inputs = (*SOURCES, *link_targets(image.commit), "include/uapi", f"arch/{paths.ARCH}/include/uapi")
+    parts = [git("rev-parse", "-q", "--verify", f"{image.commit}:{p}", check=False).strip() for p in inputs]
+    parts.append(Path(__file__).read_text(encoding="utf-8"))
     parts += [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(OWN.iterdir()) if p.is_file()]
     return hashlib.sha256("\n".join([*parts, kbuild.compiler()]).encode()).hexdigest()[:16]
 

@@ -60,20 +60,31 @@ def diagnosis(text):
     return ""
 
 
+def programs(text):
+    """The programs that a script says it runs."""
+    return [p.strip() for p in re.findall(r"^# run: (\S+.*)", text, re.M)]
+
+
 def kunit_cases(console, prog):
-    """{'suite: case': state} out of the boot log, by tools/testing/kunit of the kernel's source."""
+    """({'suite: case': state} out of the boot log, what the parser complains of or None).
+
+    The parser is the one of the kernel's source, tools/testing/kunit.
+    """
     with tempfile.TemporaryDirectory(prefix="kunit") as name:
         log, out = Path(name) / "log", Path(name) / "out.json"
         log.write_text("\n".join(console) + "\n", encoding="utf-8")
         tool = prog / "src/tools/testing/kunit/kunit.py"
-        subprocess.run([sys.executable, tool, "parse", f"--json={out}", log], cwd=prog / "src",
-                       capture_output=True, env=proc.environment(), check=False)
+        res = subprocess.run([sys.executable, tool, "parse", f"--json={out}", log], cwd=prog / "src",
+                             capture_output=True, text=True, env=proc.environment(), check=False)
         if not out.exists():
-            return {}
+            return {}, "KUnit's parser gives no result"
         data = json.loads(out.read_text(encoding="utf-8"))
     found = {}
     collect(data, "", found)
-    return found
+    if res.returncode and "not ok" not in found.values():
+        said = [line for line in res.stdout.splitlines() if "ERROR" in line]
+        return found, f"KUnit's parser: {said[0].strip()[:160] if said else 'not satisfied'}"
+    return found, None
 
 
 def collect(group, prefix, found):

@@ -17,7 +17,7 @@ SETS = {
         "gcc": "gcc", "/usr/include/stdlib.h": "libc6-dev", "make": "make", "flex": "flex",
         "bison": "bison", "bc": "bc", "rsync": "rsync", "perl": "perl",
     },
-    "vm": {"qemu-system-aarch64": "qemu-system-arm", "fdtput": "device-tree-compiler"},
+    "vm": {"qemu-system-aarch64": "qemu-system-arm"},
     "lint": {"sparse": "sparse", "spatch": "coccinelle", "shellcheck": "shellcheck", "perl": "perl"},
 }
 

@@ -11,13 +11,15 @@ import subprocess
 from . import paths
 from .ui import KitError, last_line, relative
 
+# What a caller's environment would change in a build behind the back of the image's key.
+LEAKS = ("ARCH", "AR", "AS", "BASE", "CC", "CFLAGS", "CPPFLAGS", "CROSS_COMPILE", "HOSTCC", "HOSTCFLAGS",
+         "KAFLAGS", "KCFLAGS", "KCONFIG_CONFIG", "KERNEL", "LD", "LDFLAGS", "LLVM", "LLVM_IAS", "MAKEFLAGS",
+         "MAKELEVEL", "MFLAGS", "O")
 ENV_CLEAN = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def environment(extra=None):
-    env = {k: v for k, v in os.environ.items()
-           if not k.startswith("GIT_") and k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH",
-                                                     "CROSS_COMPILE", "KERNEL", "BASE")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "KBUILD_")) and k not in LEAKS}
     env.update(ENV_CLEAN)
     env.update(extra or {})
     return env

@@ -8,7 +8,7 @@ from .kbuild import FLAVOURS
 from .ui import KitError
 
 LEVELS = ("kunit", "stock", "testdev")
-LISTS = ("qemu", "expect-splat")
+LISTS = ("base-also", "expect-splat", "qemu")
 WORDS = ("images", "programs", "trace", "bites-without")
 
 
@@ -20,6 +20,7 @@ class Test:
     level: str = "stock"
     images: list = field(default_factory=lambda: ["fast"])
     base: str = "pass"           # "pass", "same", "none", or "fail REGEX"
+    base_also: list = field(default_factory=list)    # more that the failure there must show
     cpus: int = 2
     memory: int = 1024           # MiB
     timeout: int = 120           # seconds of wall time on an idle host of 2 cores
@@ -30,7 +31,6 @@ class Test:
     expect_splat: list = field(default_factory=list)
     cmdline: str = ""
     kunit: str = ""              # filter_glob of KUnit suites that run during this boot
-    dtb: str = ""                # "ats": the PCIe node gets ats-supported
     host_check: str = ""
     bites_without: list = field(default_factory=list)    # patches to take out, where the test must fail
     bites_how: str = ""          # regex that the failure must show

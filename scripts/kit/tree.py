@@ -34,8 +34,8 @@ def full_source(name, commit):
     # An interrupted checkout leaves a lock, and files that belong to neither commit.
     lock = Path(proc.output([*wt, "rev-parse", "--git-dir"]).strip()) / "index.lock"
     lock.unlink(missing_ok=True)
-    proc.output([*wt, "checkout", "-q", "-f", "--detach", commit], env=bases.IDENTITY)
-    proc.output([*wt, "clean", "-q", "-f", "-d", "-x"])
+    proc.output([*wt, "checkout", "-q", "-f", "--detach", commit], env=bases.BLIND)
+    proc.output([*wt, "clean", "-q", "-f", "-d", "-x"], env=bases.BLIND)
     return where
 
 

@@ -58,11 +58,14 @@ def cases(base, commit):
     log = log_of(base)
     with open(log, "ab") as f:
         # It fails when a case fails; which one is in the result.
-        subprocess.run([sys.executable, "tools/testing/kunit/kunit.py", "exec", "--build_dir", where,
-                        "--timeout", "300", f"--json={out}"], cwd=where / "src", stdout=f,
-                       stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=proc.environment(), check=False)
+        status = subprocess.run([sys.executable, "tools/testing/kunit/kunit.py", "exec", "--build_dir",
+                                 where, "--timeout", "300", f"--json={out}"], cwd=where / "src", stdout=f,
+                                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=proc.environment(),
+                                check=False).returncode
     if not out.exists():
         raise KitError("user-mode Linux gave no result", f"see {relative(log)}")
     found = {}
     ktap.collect(json.loads(out.read_text(encoding="utf-8")), "", found)
+    if status and "not ok" not in found.values():
+        raise KitError("the parser of KUnit is not satisfied", f"see {relative(log)}")
     return found

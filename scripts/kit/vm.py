@@ -55,17 +55,6 @@ def machine(test):
             "-smp", str(test.cpus), "-nodefaults", "-display", "none", "-no-reboot"]
 
 
-def device_tree(test, where):
-    """The machine's own device tree with the PCIe node's ats-supported added."""
-    blob = where / "virt.dtb"
-    cmd = [prereq.qemu(), *machine(test)]
-    cmd[cmd.index("-M") + 1] += f",dumpdtb={blob}"
-    proc.output(cmd)
-    node = next(n for n in proc.output(["fdtget", "-l", blob, "/"]).splitlines() if n.startswith("pcie@"))
-    proc.output(["fdtput", blob, f"/{node}", "ats-supported"])
-    return blob
-
-
 def command(test, image, where, archive):
     append = "console=ttyAMA0 panic=-1 oops=panic loglevel=8"
     if test.kunit:
@@ -79,8 +68,6 @@ def command(test, image, where, archive):
            "-kernel", image.kernel, "-initrd", archive, "-append", f"{append} -- {test.name}"]
     for line in test.qemu:
         cmd += shlex.split(line)
-    if test.dtb == "ats":
-        cmd += ["-dtb", device_tree(test, where)]
     if test.trace:
         cmd += ["-D", where / "trace.log"]
         for event in test.trace:
@@ -163,7 +150,10 @@ def judge(result, end, prog, limit):
     status = re.findall(r"^IR-EXIT (\d+)$", text, re.M)
     result.cases = ktap.cases(text)
     if test.kunit:
-        result.cases.update(ktap.kunit_cases(console, prog))
+        found, complaint = ktap.kunit_cases(console, prog)
+        result.cases.update(found)
+        if complaint:
+            result.reasons.append(complaint)
     reasons = result.reasons
     result.splats, unseen = splat.scan(console, test.expect_splat)
     for hit in result.splats[:3]:
@@ -178,7 +168,9 @@ def judge(result, end, prog, limit):
                            f"{limit:.0f} s for a CPU)")
             return
         tail = next((line for line in reversed(console) if line.strip()), "nothing on the console")
-        reasons.insert(0, f"guest hung: no end after {limit:.0f} s; last line: {tail.strip()[:120]}")
+        said = next((line for line in reversed(text.splitlines()) if line.strip()), "none")
+        reasons.insert(0, f"guest hung: no end after {limit:.0f} s; last line: {tail.strip()[:120]}; "
+                       f"last output: {said.strip()[:120]}")
     elif end[1]:
         words = read(result.dir / "qemu.log").strip().splitlines()
         reasons.append(f"QEMU ended with {end[1]}: {words[-1] if words else 'no message'}")
@@ -193,17 +185,21 @@ def judge(result, end, prog, limit):
         said = next((line for line in reversed(text.splitlines())
                      if line.strip() and not line.startswith("IR-EXIT")), "")
         reasons.append(f"exit status {status[-1]}: {said.strip()[:160]}")
-    elif status and ktap.announced(text) > ktap.results(text):
-        reasons.append(f"only {ktap.results(text)} of {ktap.announced(text)} announced cases reported")
     elif not result.cases and not test.kunit and not reasons and status[-1] != ktap.SKIPPED:
         reasons.append("no case ran")
-    if test.kunit and not result.cases and not reasons:
+    if status and ktap.announced(text) > ktap.results(text):
+        reasons.append(f"only {ktap.results(text)} of {ktap.announced(text)} announced cases reported")
+    empty = [p for p in ktap.programs(text) if not any(c.startswith(f"{p}: ") for c in result.cases)]
+    if status and empty:
+        reasons.append(f"not one case of {', '.join(empty)}")
+    if test.kunit and not result.cases:
+        reasons[:] = [r for r in reasons if not r.startswith("KUnit's parser")]
         reasons.append(f"no KUnit suite matches {test.kunit}")
     if "IR-LOCKDEP off" in text and not result.splats:
         reasons.append("lockdep was off at the end: the run proves nothing about locks")
     if "unreferenced object" in text:
         reasons.append("kmemleak: " + re.search(r"unreferenced object.*", text).group(0))
-    if test.host_check and not reasons:
+    if test.host_check and status:
         said = host_check(test.host_check, result.dir)
         if said:
             reasons.append(f"host check {test.host_check}: {said}")

@@ -70,11 +70,3 @@ trace_dump() {
 	echo 0 > "$TRACING/events/fn/enable"
 	echo > "$TRACING/kprobe_events"
 }
-
-# hw_mark BDF N: read the byte at 0xff0 + N of the function's configuration
-# space. Nothing is there, but QEMU's trace event pci_cfg_read shows the access
-# in order with what the SMMU does.
-hw_mark() {
-	dd if="$PCI_DEVICES/$1/config" of=/dev/null bs=1 skip=$((0xff0 + $2)) count=1 \
-		2> /dev/null || die "no mark $2 on $1"
-}

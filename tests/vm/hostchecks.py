@@ -9,7 +9,7 @@ A line is "<event> <text of the event>", optionally behind a prefix such as
 "12345@1700000000.123456:" (process and time). Events have the machine's order.
 
 The guest marks places by reading configuration space where a function has
-nothing, at 0xff0 + N for mark N (hw_mark in tests/guest/testlib.sh).
+nothing, at 0xff0 + N for mark N (mark() in tests/guest/reset_timeline.c).
 
 A check returns None if all is well, else one sentence that says what is not.
 """
@@ -62,4 +62,50 @@ def check_no_ste_write(trace_lines):
     if inside:
         return "stream table entries were changed between the marks: " + ", ".join(
             "%d %s" % (count, name) for name, count in sorted(inside.items()))
+    return None
+
+
+_WRITE = re.compile(r"\bpci_cfg_write virtio-rng-pci \S+ @0x([0-9a-f]+) <- 0x([0-9a-f]+)")
+_COMMAND_REGISTER = 0x4
+_BUS_MASTER = 0x4
+# Initiate Function Level Reset (PCIe Base 7.5.3.4), which Linux sets with a 16-bit write of Device Control.
+_INITIATE_FLR = 0x8000
+
+
+def check_flr_is_fenced(trace_lines):
+    """Each FLR of the entropy device that could do DMA lies between two changes of its stream table entry.
+
+    The first comes after Bus Master Enable was taken away for the reset, the second
+    before the next FLR. A function that was no bus master since its last reset is
+    not judged: it may be on the blocking domain already, and nothing has to change.
+    Needs the trace events smmuv3_cmdq_opcode and pci_cfg_write.
+    """
+    resets = []           # for each FLR that is judged: [changes before it, changes after it]
+    judged = False        # the function was a bus master since its last reset
+    before = 0            # changes since it lost that
+
+    for line in trace_lines:
+        command = _COMMAND.search(line)
+        if command and command.group(1) in _STE_COMMANDS:
+            before += 1
+            if resets:
+                resets[-1][1] += 1
+            continue
+        write = _WRITE.search(line)
+        if not write:
+            continue
+        offset, value = (int(v, 16) for v in write.groups())
+        if offset == _COMMAND_REGISTER:
+            judged = judged or bool(value & _BUS_MASTER)
+            before = 0
+        elif 0x40 <= offset < 0x100 and _INITIATE_FLR <= value <= 0xffff:
+            if judged:
+                resets.append([before, 0])
+            judged = False
+
+    if not resets:
+        return "the trace shows no FLR of a bus master: were the events recorded?"
+    bad = [n for n, changes in enumerate(resets, 1) if not all(changes)]
+    if bad:
+        return "%d of %d FLRs were not fenced (the first one: number %d)" % (len(bad), len(resets), bad[0])
     return None

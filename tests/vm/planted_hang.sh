@@ -8,7 +8,8 @@
 # base: none
 # cpus: 1
 # timeout: 20
-# planted: guest hung: no end after
+# planted: guest hung: no end after .*last output: planting HARDLOCKUP
 
+echo "planting HARDLOCKUP"
 echo HARDLOCKUP > /sys/kernel/debug/provoke-crash/DIRECT
 exit 0

@@ -6,6 +6,7 @@
 # what: Writing reset_method, which only asks whether a method exists, neither interrupts DMA nor writes a stream table entry.
 # images: fast debug
 # base: fail DMA interrupted: write of "bus" to reset_method
+# base-also: host check no_ste_write: stream table entries were changed
 # cpus: 2
 # timeout: 240
 # programs: vfio_pci_reset_test reset_timeline

@@ -9,6 +9,8 @@
 # cpus: 2
 # timeout: 240
 # programs: vfio_pci_reset_test
+# trace: smmuv3_cmdq_opcode pci_cfg_write
+# host-check: flr_is_fenced
 # qemu: -device pcie-root-port,id=rp0,bus=pcie.0,chassis=1,slot=1
 # qemu: -device virtio-rng-pci,bus=rp0,ats=on,iommu_platform=on,disable-legacy=on,max-bytes=64,period=12
 #
