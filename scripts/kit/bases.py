@@ -101,13 +101,13 @@ def get(name=None, kernel=None):
     check_supported(name, f"BASE={name}")
     commit = commit_of(f"refs/bases/{name}")
     version = git("config", f"base.{name}.package", check=False).strip()
-    if not commit or not version:
+    if not commit:
         deb = find_package(name)
         commit = import_package(name, deb)
         version = deb.name.split("_")[1].replace("%3a", ":")
         git("config", f"base.{name}.package", version)
     known = read_conf(name)["sha256"]
-    if version not in known:
+    if version and version not in known:
         note(f"{name} is version {version}, not one that the series was proven on ({', '.join(known)})")
     return Base(name, name, commit)
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the demo and the host side checks make of a run's files, without a machine."""
+import tempfile
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+from kit import demo, vm
+from kit.ui import KitError
+
+MS = 1000000
+
+RESULT = """EV {t0} begin bdf=0000:01:00.0 iommu_mode=iommufd methods=flr
+EV {t10} dma-running completions=40 interval_us=4000
+EV {t20} reset-call completions=42
+EV {t40} sample completions={a} phase=during
+EV {t60} sample completions={b} phase=during
+EV {t130} reset-return err=0 us=110000
+EV {t200} dma-again completions=50
+EV {t300} probe-begin writes=2 methods=bus
+EV {t310} probe-write nr=1 err=0 us=1000 completions=52 delta=2 status=0xf
+EV {t320} probe-write nr=2 err=0 us=3000 completions=52 delta=0 status=0x4f
+EV {t330} dma-interrupted nr=2 status=0x4f reason=needs-reset
+EV {t340} probe-end writes=2 interrupted=1
+TR reset_timeline-64 [000] d..... 1.030000: pci_dev_reset_iommu_prepare: (x) arg1=0x1
+TR reset_timeline-64 [000] d..... 1.031000: pci_dev_reset_iommu_prepare_ret: (x) ret=0
+TR reset_timeline-64 [000] d..... 1.120000: pci_dev_reset_iommu_done: (x) arg1=0x1
+TR reset_timeline-64 [000] d..... 1.121000: pci_dev_reset_iommu_done_ret: (x) ret=0
+"""
+MARK = "pci_cfg_read virtio-rng-pci 01:00.0 @0xff{} -> 0x0"
+STE = "smmuv3_cmdq_opcode <--- SMMU_CMD_CFGI_STE"
+COMMAND = "pci_cfg_write virtio-rng-pci 01:00.0 @0x4 <- 0x{:x}"
+FLR = "pci_cfg_write virtio-rng-pci 01:00.0 @0x48 <- 0x8000"
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        where = tempfile.TemporaryDirectory(prefix="demo")
+        self.addCleanup(where.cleanup)
+        self.dir = Path(where.name)
+
+    def result(self, a=43, b=43, drop="", trace=()):
+        times = {f"t{n}": 10**9 + n * MS for n in (0, 10, 20, 40, 60, 130, 200, 300, 310, 320, 330, 340)}
+        text = RESULT.format(a=a, b=b, **times)
+        kept = [line for line in text.splitlines() if not drop or drop not in line]
+        (self.dir / "result.log").write_text("\n".join(kept) + "\n")
+        (self.dir / "trace.log").write_text("\n".join(trace) + "\n")
+        return SimpleNamespace(dir=self.dir)
+
+    def test_timeline_is_in_order_and_blocked(self):
+        rows, moved = demo.timeline(self.result())
+        self.assertEqual(moved, 0)
+        self.assertEqual([ns for ns, _ in rows], sorted(ns for ns, _ in rows))
+        text = " / ".join(t for _, t in rows)
+        self.assertIn("prepare", text)
+        self.assertIn("2 samples, DMA counter stands still at 43", text)
+        self.assertIn("110 ms after the call", text)
+
+    def test_timeline_sees_dma_that_goes_on(self):
+        rows, moved = demo.timeline(self.result(a=43, b=45))
+        self.assertEqual(moved, 2)
+        self.assertTrue(any("MOVED by 2" in t for _, t in rows))
+
+    def test_timeline_without_a_kernel_step_is_refused(self):
+        for gone in ("pci_dev_reset_iommu_prepare_ret", "pci_dev_reset_iommu_done:", "reset-return", "sample"):
+            with self.assertRaises(KitError):
+                demo.timeline(self.result(drop=gone))
+
+    def test_probe_counts(self):
+        rows, changes, hits = demo.probe_rows(self.result(trace=[STE, MARK.format(1), STE, STE, MARK.format(2)]))
+        self.assertEqual((changes, hits), (2, 1))
+        self.assertIn(("DMA interrupted by", "1 of them (needs-reset)"), rows)
+
+    def test_probe_without_a_trace_is_refused(self):
+        for trace in ([], [MARK.format(1), MARK.format(2)], [STE, MARK.format(1)]):
+            with self.assertRaises(KitError):
+                demo.probe_rows(self.result(trace=trace))
+
+
+class HostChecks(unittest.TestCase):
+    def setUp(self):
+        self.checks = vm.host_checks()
+
+    def test_no_ste_write(self):
+        check = self.checks.check_no_ste_write
+        self.assertIsNone(check([STE, MARK.format(1), MARK.format(2), STE]))
+        self.assertIn("1 CFGI_STE", check([STE, MARK.format(1), STE, MARK.format(2)]))
+        self.assertIn("marks", check([STE, MARK.format(2), MARK.format(1)]))
+        self.assertIn("no CFGI_STE at all", check([MARK.format(1), MARK.format(2)]))
+
+    def test_fenced_flr(self):
+        reset = [COMMAND.format(6), COMMAND.format(0x400), STE, FLR, STE]
+        self.assertIsNone(self.checks.check_flr_is_fenced(reset * 2))
+
+    def test_flr_that_is_not_fenced(self):
+        for missing in (2, 4):
+            reset = [COMMAND.format(6), COMMAND.format(0x400), STE, FLR, STE]
+            del reset[missing]
+            self.assertIn("1 of 1 FLRs were not fenced", self.checks.check_flr_is_fenced(reset))
+
+    def test_change_before_bus_master_is_taken_away_does_not_count(self):
+        trace = [COMMAND.format(6), STE, COMMAND.format(0x400), FLR, STE]
+        self.assertIn("not fenced", self.checks.check_flr_is_fenced(trace))
+
+    def test_flr_of_a_function_without_bus_master_is_not_judged(self):
+        self.assertIn("no FLR of a bus master", self.checks.check_flr_is_fenced([COMMAND.format(0), FLR]))
