@@ -8,7 +8,7 @@
 # base: none
 # kunit: arm_smmu_v3_iopf
 # bites-without: iommu-arm-smmu-v3-Refuse-faults-where-there-is-no-I-O-page-f
-# bites-how: (?s)NULL pointer dereference.*pc : iopf_queue_add_device
+# bites-how: (?s)NULL pointer dereference.*Call trace:.*iopf_queue_add_device
 # timeout: 90
 
 exit 0
