@@ -165,7 +165,8 @@ def one_test(tally, test, plain, patched, planted=()):
 def bites(tally, test, result, regex, why):
     if expect_failure(tally, result, regex, why) and also_shown(tally, result, test.base_also):
         shown = re.search(regex, result.output() + "\n" + result.reason()).group(0)
-        brief = " ".join(shown.split())[:90]
+        ends = [" ".join(line.split())[:60] for line in (shown.splitlines()[0], shown.splitlines()[-1])]
+        brief = " ... ".join(dict.fromkeys(ends))
         on_base = result.image is result.image.base_image
         tally.ok(f"{test.name} ({result.image.name})",
                  f"bites {'on base' if on_base else 'with the fix taken out'}: yes ({brief})")
