@@ -2,7 +2,7 @@
 # The user's interface. "make help" lists it; the work is done by scripts/kit.
 
 # Variables that a user may set, handed to the kit as they are.
-export BASE KERNEL IMAGE ON TEST SUITE MACHINE PLANT JOBS QEMU IR_BUILD
+export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS PLANT JOBS QEMU QEMU_TESTDEV IR_BUILD
 
 KIT = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=scripts python3 -m kit
 

@@ -55,17 +55,7 @@ def supported():
 
 
 def read_conf(version):
-    conf = {"sha256": {}}
-    for line in (paths.BASES / f"{version}.conf").read_text(encoding="ascii").splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        key, value = line.split(":", 1)
-        if key == "sha256":
-            digest, known = value.split()
-            conf["sha256"][known] = digest
-        else:
-            conf[key] = value.split()
-    return conf
+    return debian.read_conf(paths.BASES / f"{version}.conf")
 
 
 def check_supported(version, where):

@@ -59,16 +59,21 @@ def cmd_apply():
     apply.run(kernel)
 
 
-def images(flavour, side="both"):
-    """The unpatched and the patched image, those of them built that are asked for."""
-    from . import kbuild, tree
+def images(flavour, side="both", machine=None):
+    """The unpatched and the patched image, those of them built that are asked for; and QEMU for the machine."""
+    from . import kbuild, qemu, tree
     base = chosen_base()
     prereq.need("build", "vm")
     plain, patched = kbuild.pair(base, tree.tip(base), flavour)
     which = {"base": [plain], "patched": [patched], "both": [plain, patched]}
     if side not in which:
         raise KitError(f"ON={side}: there is no such kernel", "one of: " + ", ".join(which))
-    steps = Steps(len(which[side]))
+    testdev = machine == "testdev"
+    steps = Steps(len(which[side]) + testdev)
+    if testdev:
+        with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
+                        None if qemu.built() else qemu.log()):
+            qemu.build()
     for image in which[side]:
         with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
                         None if image.ready() else kbuild.log_of(image)):
@@ -85,8 +90,14 @@ def flavour():
 
 
 def cmd_build():
-    for image in images(flavour()):
+    from . import qemu, tests
+    machine = os.environ.get("MACHINE")
+    if machine and machine not in tests.LEVELS:
+        raise KitError(f"MACHINE={machine}: there is no such level", "one of: " + ", ".join(tests.LEVELS))
+    for image in images(flavour(), machine=machine):
         say(f"{image.name}: {relative(image.kernel)}")
+    if machine == "testdev":
+        say(f"QEMU with smmu-testdev: {relative(qemu.program())}")
 
 
 def show(result):
@@ -97,14 +108,28 @@ def show(result):
     note(f"console, output and trace: {relative(result.dir)}")
 
 
+def number(name, default):
+    value = os.environ.get(name) or str(default)
+    if not value.isdigit() or not int(value):
+        raise KitError(f"{name}={value} is not a number of at least 1", f"{name}=10, for instance")
+    return int(value)
+
+
 def run_one(test):
-    from . import kbuild, vm
+    from . import kbuild, repeat, tests, vm
     results = []
-    for image in images(flavour(), os.environ.get("ON") or "both"):
+    mode = os.environ.get("MODE")
+    if mode and mode not in tests.MODES:
+        raise KitError(f"MODE={mode}: there is no such mode", "one of: " + ", ".join(tests.MODES))
+    runs = number("RUNS", 1)
+    for image in images(flavour(), os.environ.get("ON") or "both", test.level):
         # What the test programs are made of must be there, whichever kernel runs them.
         kbuild.build(vm.source_image(test, image))
-        results.append(vm.run(test, image))
-        show(results[-1])
+        if runs > 1:
+            results.append(repeat.run(test, image, mode or test.modes[0], runs))
+        else:
+            results.append(vm.run(test, image, mode=mode))
+            show(results[-1])
     return 0 if results[-1].verdict == vm.PASS else 1
 
 

@@ -41,12 +41,27 @@ def mirror(refresh=True):
                    "as root: apt-get update; or set DEBIAN_MIRROR to the URI of a Debian mirror")
 
 
-class Apt:
-    """apt with private state, looking at one suite."""
+def read_conf(path):
+    """'key: words' lines; 'sha256: DIGEST VERSION' lines become {version: digest}."""
+    conf = {"sha256": {}}
+    for line in path.read_text(encoding="ascii").splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        key, value = line.split(":", 1)
+        if key == "sha256":
+            digest, known = value.split()
+            conf["sha256"][known] = digest
+        else:
+            conf[key] = value.split()
+    return conf
 
-    def __init__(self, suite):
+
+class Apt:
+    """apt with private state, looking at one suite; with source packages only if asked for."""
+
+    def __init__(self, suite, source=False):
         self.suite = suite
-        self.dir = paths.BUILD / "apt" / suite
+        self.dir = paths.BUILD / "apt" / (suite + ("-source" if source else ""))
         for sub in ("state/lists/partial", "cache/archives/partial"):
             (self.dir / sub).mkdir(parents=True, exist_ok=True)
         (self.dir / "status").touch()
@@ -55,9 +70,11 @@ class Apt:
         # checked against a signature and, where known, a checksum of our own.
         keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
         options = "check-valid-until=no" + (f" signed-by={keyring}" if os.path.exists(keyring) else "")
-        sources.write_text(f"deb [{options}] {mirror()} {suite} main\n", encoding="ascii")
+        kinds = ("deb", "deb-src") if source else ("deb",)
+        sources.write_text("".join(f"{kind} [{options}] {mirror()} {suite} main\n" for kind in kinds),
+                           encoding="ascii")
         arch = proc.output(["dpkg", "--print-architecture"]).strip()
-        arches = sorted({arch, "arm64"})
+        arches = [arch] if source else sorted({arch, "arm64"})
         self.options = []
         for key, value in (("Dir::State", self.dir / "state"), ("Dir::Cache", self.dir / "cache"),
                            ("Dir::State::status", self.dir / "status"),
@@ -82,29 +99,42 @@ class Apt:
                 cure = "update the package debian-archive-keyring"
             raise KitError(f"cannot read suite {self.suite}: {wrong[-300:] or 'no answer'}", cure)
 
-    def versions(self, package):
+    def versions(self, package, index="Packages"):
         rows = proc.output(["apt-cache", *self.options, "madison", package], check=False)
         return [row.split("|")[1].strip() for row in rows.splitlines() if row.count("|") == 2
-                and row.rstrip().endswith("Packages")]
+                and row.rstrip().endswith(index)]
 
     def download(self, package, version):
         """Download one package into build/cache and return its path; apt checks its signed hash."""
+        found = self.fetch(package, version, ["download"], "*.deb")
+        if len(found) != 1:
+            raise KitError(f"apt-get downloaded {package}, but there is no package file")
+        return found[0]
+
+    def download_source(self, package, version):
+        """The same for a source package; the path of its .dsc, the other files are beside it."""
+        found = [f for f in self.fetch(package, version, ["source", "--download-only"], "*")
+                 if f.suffix == ".dsc"]
+        if len(found) != 1:
+            raise KitError(f"apt-get downloaded the source of {package}, but there is no .dsc file")
+        return found[0]
+
+    def fetch(self, package, version, command, pattern):
         paths.CACHE.mkdir(parents=True, exist_ok=True)
         # An interrupted download stays in the temporary directory, and goes with it.
         with tempfile.TemporaryDirectory(prefix="part", dir=paths.CACHE) as part:
-            res = subprocess.run(["apt-get", *self.options, "download", f"{package}={version}"],
+            res = subprocess.run(["apt-get", *self.options, *command, f"{package}={version}"],
                                  cwd=part, capture_output=True, text=True,
                                  env=proc.environment(), check=False)
             if res.returncode:
                 raise KitError(f"cannot download {package} {version}: {res.stderr.strip()[-300:]}",
                                proc.out_of_space_cure(res.stderr) or "check the network and the mirror of "
                                "the apt configuration, then run again")
-            found = list(Path(part).glob("*.deb"))
-            if len(found) != 1:
-                raise KitError(f"apt-get downloaded {package}, but there is no package file")
-            deb = paths.CACHE / found[0].name
-            os.replace(found[0], deb)
-        return deb
+            found = []
+            for file in sorted(Path(part).glob(pattern)):
+                found.append(paths.CACHE / file.name)
+                os.replace(file, found[-1])
+        return found
 
 
 def sha256(path):

@@ -34,8 +34,25 @@ def key_of(image):
     inputs = (*SOURCES, *link_targets(image.commit), "include/uapi", f"arch/{paths.ARCH}/include/uapi")
     parts = [git("rev-parse", "-q", "--verify", f"{image.commit}:{p}", check=False).strip() for p in inputs]
     parts.append(Path(__file__).read_text(encoding="utf-8"))
-    parts += [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(OWN.iterdir()) if p.is_file()]
+    parts += [hashlib.sha256(p.read_bytes()).hexdigest() for p in own_files()]
     return hashlib.sha256("\n".join([*parts, kbuild.compiler()]).encode()).hexdigest()[:16]
+
+
+def own_files():
+    """Sources of our own programs: those of the kit, and what they share with the test device."""
+    return (sorted(p for p in OWN.iterdir() if p.is_file())
+            + sorted(p for d in (paths.TESTDEV, paths.TESTDEV / "lib", paths.TESTDEV / "tests")
+                     for p in (d.iterdir() if d.exists() else ()) if p.suffix in (".c", ".h", ".mk")))
+
+
+def copy_own(where):
+    """The kit's programs as one more directory of the kernel's selftests, the test device's below it."""
+    shutil.copytree(OWN, where)
+    for path in own_files():
+        if paths.TESTDEV in path.parents:
+            target = where / "smmu-testdev" / path.relative_to(paths.TESTDEV)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
 
 
 def extract(commit, where):
@@ -61,7 +78,7 @@ def programs(image):
     extract(image.commit, where / "src")
     log = paths.LOGS / f"guest-{where.name}.log"
     log.unlink(missing_ok=True)
-    shutil.copytree(OWN, where / "src/tools/testing/selftests/iommu-recovery")
+    copy_own(where / "src/tools/testing/selftests/iommu-recovery")
     for name in ("vfio", "iommu", "iommu-recovery"):
         compile_dir(image, where, name, log)
     proc.logged(["gcc", "-O2", "-o", where / "gen_init_cpio", where / "src/usr/gen_init_cpio.c"], log,
@@ -88,7 +105,7 @@ def compile_dir(image, where, name, log):
                  f"-j{kbuild.jobs()}"], log, what=f"compiling the selftests in {name}")
 
 
-def initramfs(test, prog, where):
+def initramfs(test, prog, where, image):
     """Everything that one test needs, as a cpio archive by the kernel's own tool."""
     busybox = next((p for p in (paths.SYSROOT / "bin/busybox", paths.SYSROOT / "usr/bin/busybox")
                     if p.exists()), None)
@@ -111,9 +128,15 @@ def initramfs(test, prog, where):
             raise KitError(f"test {test.name} names the program {name}, which was not built",
                            f"see build/logs/guest-{prog.name}.log")
         lines.append(f"file /bin/{name} {program} 0755 0 0")
+    for name in test.modules:
+        module = image.dir / f"{name}.ko"
+        if not module.exists():
+            raise KitError(f"test {test.name} names the module {name}, which was not built",
+                           f"remove {image.dir} and run again")
+        lines.append(f"file /lib/{name}.ko {module} 0644 0 0")
     listing = where / "initramfs.list"
     listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
     archive = where / "initramfs.cpio"
     with open(archive, "wb") as f:
-        subprocess.run([prog / "gen_init_cpio", listing], stdout=f, check=True)
+        subprocess.run([prog / "gen_init_cpio", "-t", "0", listing], stdout=f, check=True)
     return archive

@@ -92,9 +92,32 @@ def image(base, commit, flavour, name):
     """The image of that source and flavour; it may have to be built."""
     source = "\n".join(row for row in git("ls-tree", commit).splitlines()
                        if row.split("\t")[1] not in NOT_KERNEL)
-    text = "\n".join((source, fragments(flavour), compiler(), *REPRODUCIBLE.values()))
+    modules = [hashlib.sha256(p.read_bytes()).hexdigest() for p in module_files()]
+    text = "\n".join((source, fragments(flavour), compiler(), *REPRODUCIBLE.values(), *modules))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, base.name, base)
+
+
+def module_files():
+    """Source of the test device's kernel module, which every image has beside it."""
+    return sorted(p for p in paths.TESTDEV.iterdir()
+                  if p.name in ("Kbuild", "Kconfig") or p.suffix in (".c", ".h"))
+
+
+def build_modules(source, obj, where, log):
+    """The out-of-tree module against this kernel, as a user would build it, in a copy of its directory."""
+    if not (paths.TESTDEV / "Kbuild").exists():
+        return
+    work = obj / "smmu-testdev"
+    work.mkdir(exist_ok=True)
+    for path in module_files():
+        copy = work / path.name
+        if not copy.exists() or copy.read_bytes() != path.read_bytes():
+            shutil.copy(path, copy)
+    kmake(source, obj, "modules", log=log, what="building modules")
+    kmake(source, obj, f"M={work}", "modules", log=log, what="building the module smmu_testdev")
+    for module in work.glob("*.ko"):
+        shutil.copy(module, where / module.name)
 
 
 def kmake(source, obj, *args, log, what, env=None):
@@ -147,6 +170,7 @@ def build(img):
     shutil.copy(obj / "arch" / paths.ARCH / "boot" / "Image", img.kernel)
     shutil.copy(obj / ".config", img.dir / "config")
     shutil.copy(obj / "vmlinux", img.dir / "vmlinux")
+    build_modules(source, obj, img.dir, log)
     (img.dir / "done").touch()
     return img
 

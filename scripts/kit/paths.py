@@ -16,6 +16,7 @@ BASES = ROOT / "bases"
 PATCHES = ROOT / "patches"
 CONFIGS = ROOT / "configs"
 VM_TESTS = ROOT / "tests" / "vm"
+TESTDEV = ROOT / "tools" / "testing" / "smmu-testdev"
 
 ARCH = "arm64"
 CROSS = "aarch64-linux-gnu-"

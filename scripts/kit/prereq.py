@@ -18,6 +18,15 @@ SETS = {
         "bison": "bison", "bc": "bc", "rsync": "rsync", "perl": "perl",
     },
     "vm": {"qemu-system-aarch64": "qemu-system-arm"},
+    # To build QEMU with the test device
+    "qemu": {
+        "gcc": "gcc", "/usr/include/stdlib.h": "libc6-dev", "patch": "patch", "ninja": "ninja-build",
+        "pkg-config": "pkg-config", "dpkg-source": "dpkg-dev", "rsync": "rsync",
+        "/usr/include/glib-2.0/glib.h": "libglib2.0-dev", "/usr/include/libfdt.h": "libfdt-dev",
+        "/usr/include/pixman-1/pixman.h": "libpixman-1-dev", "flex": "flex", "bison": "bison",
+        "/usr/lib/python3/dist-packages/pip": "python3-pip", "/usr/share/doc/python3-venv": "python3-venv",
+        "/usr/lib/python3/dist-packages/setuptools": "python3-setuptools",
+    },
     "lint": {"sparse": "sparse", "spatch": "coccinelle", "shellcheck": "shellcheck", "perl": "perl"},
 }
 

@@ -9,7 +9,10 @@ from .ui import KitError
 
 LEVELS = ("kunit", "stock", "testdev")
 LISTS = ("base-also", "expect-splat", "qemu")
-WORDS = ("images", "programs", "trace", "bites-without")
+WORDS = ("images", "bases", "programs", "trace", "bites-without", "modes", "modules")
+# How the machine runs: one CPU whose time is the instructions it has executed, so that runs are alike to the
+# byte; or several CPUs in the host's time.
+MODES = ("deterministic", "race")
 
 
 @dataclass
@@ -19,12 +22,17 @@ class Test:
     scenario: str = ""
     level: str = "stock"
     images: list = field(default_factory=lambda: ["fast"])
+    modes: list = field(default_factory=lambda: ["race"])
     base: str = "pass"           # "pass", "same", "none", or "fail REGEX"
+    series: str = "cures"        # or "not-yet": the defect is there with the series too
+    bases: list = field(default_factory=list)    # kernels that the test is for; none: all
+    run: str = "check"           # or "all": only in make check-all
     base_also: list = field(default_factory=list)    # more that the failure there must show
     cpus: int = 2
     memory: int = 1024           # MiB
     timeout: int = 120           # seconds of wall time on an idle host of 2 cores
     programs: list = field(default_factory=list)
+    modules: list = field(default_factory=list)      # kernel modules that the initramfs gets
     programs_from: str = "series"    # or "base": the base kernel's own, on both kernels
     qemu: list = field(default_factory=list)
     trace: list = field(default_factory=list)
@@ -75,6 +83,14 @@ def parse(path):
         raise KitError(f"{path.name}: there is no image '{' '.join(wrong)}'", "one of: " + ", ".join(FLAVOURS))
     if test.base not in ("pass", "same", "none") and not test.base_fails:
         raise KitError(f"{path.name}: base '{test.base}' says nothing", "one of: pass, same, none, fail REGEX")
+    wrong = [m for m in test.modes if m not in MODES]
+    if wrong or not test.modes:
+        raise KitError(f"{path.name}: there is no mode '{' '.join(wrong)}'", "one of: " + ", ".join(MODES))
+    for key, value, known in (("series", test.series, ("cures", "not-yet")), ("run", test.run, ("check", "all"))):
+        if value not in known:
+            raise KitError(f"{path.name}: {key} cannot be '{value}'", "one of: " + ", ".join(known))
+    if test.series == "not-yet" and not test.base_fails:
+        raise KitError(f"{path.name}: a test without a cure must say how the base fails", "base: fail REGEX")
     if test.bites_without and not test.bites_how:
         raise KitError(f"{path.name}: bites-without needs bites-how", "say what the failure must show")
     return test

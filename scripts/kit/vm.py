@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guest, ktap, paths, prereq, proc, splat
+from . import guest, ktap, paths, prereq, proc, qemu, splat
 from .ui import KitError
 
 PASS, FAIL, UNJUDGED, SKIP = "pass", "fail", "not judged", "skip"
@@ -35,6 +35,7 @@ class Result:
     cases: dict = field(default_factory=dict)    # "program: case" -> ok, not ok, skip
     seconds: float = 0
     splats: list = field(default_factory=list)
+    mode: str = "race"
 
     def reason(self):
         return "; ".join(self.reasons)
@@ -50,56 +51,76 @@ def read(path):
         return ""
 
 
-def machine(test):
-    return ["-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "cortex-a57", "-m", str(test.memory),
-            "-smp", str(test.cpus), "-nodefaults", "-display", "none", "-no-reboot"]
+# What the testdev level means for the machine; a test may override each by a -global of its own.
+TESTDEV = ("arm-smmuv3.ats=on", "arm-smmuv3.stall=on", "arm-smmuv3.ssidsize=16")
+TESTDEV_TRACE = ["smmutd_*"]
+# One CPU, time counted in instructions, idle time skipped, nothing random from the host.
+DETERMINISTIC = ("-icount", "shift=1,sleep=off", "-rtc", "clock=vm,base=2026-01-01", "-seed", "1")
 
 
-def command(test, image, where, archive):
+def program(test):
+    return qemu.program() if test.level == "testdev" else prereq.qemu()
+
+
+def machine(test, mode):
+    fixed = mode == "deterministic"
+    board = "virt,iommu=smmuv3,gic-version=3" + (",dtb-randomness=off" if fixed else "")
+    out = ["-M", board, "-cpu", "cortex-a57", "-m", str(test.memory), "-smp", "1" if fixed else str(test.cpus),
+           "-nodefaults", "-display", "none", "-no-reboot"]
+    if test.level == "testdev":
+        for setting in TESTDEV:
+            out += ["-global", setting]
+    return out + list(DETERMINISTIC if fixed else ())
+
+
+def command(test, image, where, archive, mode="race"):
     append = "console=ttyAMA0 panic=-1 oops=panic loglevel=8"
     if test.kunit:
         # A KUnit case that oopses must not take the rest of the suite with it.
         append = append.replace(" oops=panic", "") + f" kunit.enable=1 kunit.filter_glob={test.kunit}"
     if test.cmdline:
         append += " " + test.cmdline
-    cmd = [prereq.qemu(), *machine(test),
+    cmd = [program(test), *machine(test, mode),
            "-serial", f"file:{where / 'console.log'}",
            "-chardev", f"file,id=result,path={where / 'result.log'}", "-device", "pci-serial,chardev=result",
            "-kernel", image.kernel, "-initrd", archive, "-append", f"{append} -- {test.name}"]
     for line in test.qemu:
         cmd += shlex.split(line)
-    if test.trace:
+    trace = test.trace or (TESTDEV_TRACE if test.level == "testdev" else [])
+    if trace:
         cmd += ["-D", where / "trace.log"]
-        for event in test.trace:
+        for event in trace:
             cmd += ["-trace", f"enable={event}"]
     return [str(c) for c in cmd]
 
 
-def run(test, image, label=None):
+def run(test, image, label=None, mode=None):
     """Boot and judge; a run that the host was too slow for is repeated once, with twice the time."""
-    result = attempt(test, image, label, test.timeout * SLOW)
+    mode = mode or test.modes[0]
+    result = attempt(test, image, label, test.timeout * SLOW, mode)
     if result.verdict == UNJUDGED:
-        result = attempt(test, image, label, 2 * test.timeout * SLOW)
+        result = attempt(test, image, label, 2 * test.timeout * SLOW, mode)
     return result
 
 
-def attempt(test, image, label, limit):
-    where = paths.RUNS / f"{test.name}-{label or image.name.replace(' ', '-')}"
+def attempt(test, image, label, limit, mode):
+    where = paths.RUNS / ("-".join([test.name, label or image.name.replace(" ", "-")]
+                                   + ([mode] if mode != test.modes[0] else [])))
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
     prog = guest.programs(source_image(test, image))
-    archive = guest.initramfs(test, prog, where)
-    cmd = command(test, image, where, archive)
+    archive = guest.initramfs(test, prog, where, image)
+    cmd = command(test, image, where, archive, mode)
     (where / "command").write_text(shlex.join(cmd) + "\n", encoding="utf-8")
     shutil.copy(image.dir / "config", where / "config")
-    result = Result(test, image, where)
+    result = Result(test, image, where, mode=mode)
     begin = time.monotonic()
     end = boot(cmd, where, limit)
     result.seconds = time.monotonic() - begin
     judge(result, end, prog, limit)
     archive.unlink(missing_ok=True)
     (where / "verdict.json").write_text(json.dumps(
-        {"test": test.name, "image": image.name, "verdict": result.verdict, "reasons": result.reasons,
+        {"test": test.name, "image": image.name, "mode": mode, "verdict": result.verdict, "reasons": result.reasons,
          "seconds": round(result.seconds, 1), "cases": result.cases}, indent=1) + "\n", encoding="utf-8")
     return result
 
