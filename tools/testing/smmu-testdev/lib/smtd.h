@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * User-space library of the smmu-testdev PCIe function (see ../regs.h).
+ *
+ * It stands on libvfio of the kernel's own selftests and adds what that lacks:
+ * the function's registers, PASIDs, fault queues and hardware page tables of
+ * iommufd, and the ways to reset, kill and remove a function.
+ *
+ * Rules that hold for all of it:
+ *  - what prepares an experiment ends the program when it fails (VFIO_ASSERT),
+ *    what is the experiment returns 0 or -errno;
+ *  - waiting is for a condition, with SMTD_DEADLINE_MS at most; the waiting
+ *    functions return whether it came true;
+ *  - registers may be used by several threads at once.
+ */
+#ifndef SMMU_TESTDEV_LIB_SMTD_H
+#define SMMU_TESTDEV_LIB_SMTD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include <linux/iommufd.h>
+#include <linux/types.h>
+
+#include <libvfio.h>
+
+#include "../regs.h"
+
+#define SMTD_DEADLINE_MS	10000
+
+#define SMTD_PAGE		4096ULL
+
+/* Opcodes of the command queue for breakpoints (Arm IHI 0070, section 4.1.1) */
+#define SMTD_OP_CFGI_STE	0x03
+#define SMTD_OP_CFGI_CD		0x05
+#define SMTD_OP_ATC_INV		0x40
+#define SMTD_OP_RESUME		0x44
+#define SMTD_OP_STALL_TERM	0x45
+#define SMTD_OP_SYNC		0x46
+
+/* Nothing is there: a write does nothing but show in QEMU's log (smmutd_reg) */
+#define SMTD_LOG_MARK		0x1f8
+
+/*
+ * One function. @vfio is NULL for one that was opened by smtd_watch(). With an
+ * @observer the registers are reached through that function's peer window.
+ */
+struct smtd {
+	const char *bdf;
+	struct iommu *iommu;
+	struct vfio_pci_device *vfio;
+	u32 devid;
+	u32 sid;
+	void *bar;
+	struct smtd *observer;
+	u32 peer_sid;
+	pthread_mutex_t lock;	/* the peer window and peer_sid */
+};
+
+/*
+ * Bind the function, which has vfio-pci for its driver, to @iommu (MODE_IOMMUFD).
+ * It is a bus master, attached to nothing, well-behaved, and its statistics, the
+ * marks and the violations are zero.
+ */
+struct smtd *smtd_open(const char *bdf, struct iommu *iommu);
+
+/* Registers only, by sysfs, whatever driver has the function. */
+struct smtd *smtd_watch(const char *bdf);
+
+/* Unbinds and frees what smtd_open() or smtd_watch() returned. */
+void smtd_close(struct smtd *d);
+
+/*
+ * Use @d's registers through @observer from here on: also while @d is inside a
+ * reset or has vanished. NULL: directly again.
+ */
+void smtd_observe(struct smtd *d, struct smtd *observer);
+
+/* Set every knob to its harmless value, release what is held, stop DMA. */
+void smtd_behave(struct smtd *d);
+
+u32 smtd_read(struct smtd *d, u32 reg);
+void smtd_write(struct smtd *d, u32 reg, u32 value);
+
+/* Put a mark into QEMU's log, where a host check finds it. */
+void smtd_log_mark(struct smtd *d, u32 nr);
+
+/* ---- time and conditions ---- */
+
+u64 smtd_now_us(void);
+
+/* Whether the expression came true in time. It is evaluated again and again. */
+#define smtd_until(_cond) ({						\
+	u64 __end = smtd_now_us() + SMTD_DEADLINE_MS * 1000ULL;	\
+	bool __true;							\
+									\
+	while (!(__true = (_cond)) && smtd_now_us() < __end)		\
+		usleep(200);						\
+	__true;								\
+})
+
+bool smtd_wait_reg(struct smtd *d, u32 reg, u32 value);
+bool smtd_wait_stat(struct smtd *d, unsigned int stat, u32 at_least);
+
+/* A call that blocks, in a thread of its own. */
+struct smtd_call {
+	int (*fn)(void *arg);
+	void *arg;
+	int ret;
+	bool done;
+	u64 begin_us, end_us;
+	pthread_t thread;
+};
+
+void smtd_call_start(struct smtd_call *call, int (*fn)(void *arg), void *arg);
+bool smtd_call_done(struct smtd_call *call);
+int smtd_call_join(struct smtd_call *call);	/* returns what fn() returned */
+
+/* Bind the calling thread to a CPU; false if there is no such CPU. */
+bool smtd_pin(unsigned int cpu);
+
+/* ---- DMA ---- */
+
+struct smtd_dma {
+	u64 iova;
+	u32 count;		/* 0 counts as 1 */
+	u32 stride;		/* 0: a page */
+	u32 pasid;		/* 0: none */
+	bool read;
+	bool ats;		/* through the ATC */
+	bool loop;
+	u32 period_us;		/* 0: 100 */
+};
+
+/*
+ * One burst, named arguments: smtd_dma_run(d, .iova = x, .count = 4). Returns how
+ * many of its transactions have reached memory by then; a stalled one has not,
+ * and may do so later.
+ */
+#define smtd_dma_run(_d, ...)						\
+	__smtd_dma_run((_d), &(struct smtd_dma){ __VA_ARGS__ })
+u32 __smtd_dma_run(struct smtd *d, const struct smtd_dma *dma);
+
+/* DMA without an end */
+#define smtd_dma_start(_d, ...)						\
+	__smtd_dma_start((_d), &(struct smtd_dma){ .loop = true, __VA_ARGS__ })
+void __smtd_dma_start(struct smtd *d, const struct smtd_dma *dma);
+void smtd_dma_stop(struct smtd *d);
+
+/* Every transaction has an end: none stalled, none to be retried. */
+bool smtd_dma_settled(struct smtd *d);
+
+/* What the last read transaction returned */
+u64 smtd_dma_data(struct smtd *d);
+
+/* Memory for DMA, zeroed and present. */
+void *smtd_alloc(unsigned int pages);
+
+/* The first eight bytes of a page, which a write transaction sets. */
+u64 smtd_word(void *mem, unsigned int page);
+
+/* ---- statistics and the oracle ---- */
+
+u32 smtd_stat(struct smtd *d, unsigned int stat);
+void smtd_stat_clear(struct smtd *d);
+
+/* One diagnostic line with each statistic and violation that is not zero. */
+void smtd_print(struct smtd *d, const char *what);
+
+/*
+ * From here on a translated or untranslated access of @d to the page at @iova
+ * is a violation. To be called when the unmap (or detach) has returned.
+ */
+void smtd_mark_freed(struct smtd *d, u64 iova, u32 pasid);
+void smtd_unmark_all(struct smtd *d);
+
+u32 smtd_violation(struct smtd *d, unsigned int kind);
+
+/*
+ * All violations of the machine, but those whose bits (1 << kind) are in @but.
+ * Each kind that occurred is printed by its name.
+ */
+u32 smtd_violations_but(struct smtd *d, u32 but);
+#define smtd_violations(_d)	smtd_violations_but((_d), 0)
+
+/* Zero the violations. Stalls that are open count as violations if asked. */
+void smtd_violations_clear(struct smtd *d);
+void smtd_check_stalls(struct smtd *d);
+
+/* ---- misbehaviour ---- */
+
+void smtd_inv_mode(struct smtd *d, u32 mode);
+
+/* CERROR_ATC_INV at the CMD_SYNC after @delay_us, and again @repeat times */
+void smtd_inv_error(struct smtd *d, u32 delay_us, u32 repeat);
+
+/* Give every request that is open an answer, and answer at once from here on. */
+void smtd_inv_answer(struct smtd *d);
+
+/* What a reset leaves behind, and when the function is ready after it */
+void smtd_flr(struct smtd *d, u32 flags, u32 ready_ms);
+
+/*
+ * Stop the command queue before the next command with this opcode (of that
+ * StreamID, or of any: SMTD_ANY). The breakpoint is number @nr.
+ */
+#define SMTD_ANY		0xffffffff
+void smtd_hold(struct smtd *d, u32 nr, u32 opcode, u32 sid);
+bool smtd_wait_held(struct smtd *d, u32 nr);
+void smtd_release(struct smtd *d);
+
+/* ---- iommufd ---- */
+
+/* Flags of smtd_hwpt_alloc() */
+#define SMTD_HWPT_PASID		IOMMU_HWPT_ALLOC_PASID
+
+u32 smtd_ioas_alloc(struct iommu *iommu);
+void smtd_map(struct iommu *iommu, u32 ioas, void *vaddr, u64 iova, u64 size);
+int smtd_unmap(struct iommu *iommu, u32 ioas, u64 iova, u64 size);
+int smtd_destroy(struct iommu *iommu, u32 id);
+
+/* A hardware page table; @fault is a fault queue's id, or 0. -errno or id. */
+int smtd_hwpt_alloc(struct smtd *d, u32 ioas, u32 flags, u32 fault);
+
+/* @pt is an address space or a hardware page table. Attaching again replaces. */
+int smtd_attach(struct smtd *d, u32 pt);
+int smtd_detach(struct smtd *d);
+int smtd_attach_pasid(struct smtd *d, u32 pasid, u32 pt);
+int smtd_detach_pasid(struct smtd *d, u32 pasid);
+
+struct smtd_faults {
+	u32 id;
+	int fd;
+};
+
+struct smtd_faults smtd_faults_alloc(struct iommu *iommu);
+void smtd_faults_close(struct smtd_faults *faults);
+
+/* Wait for a fault; false if none came. */
+bool smtd_fault_read(struct smtd_faults *faults, struct iommu_hwpt_pgfault *fault);
+bool smtd_fault_is_there(struct smtd_faults *faults);
+int smtd_fault_respond(struct smtd_faults *faults, u32 cookie, bool success);
+
+/* ---- PCI ---- */
+
+/* VFIO_DEVICE_RESET */
+int smtd_reset(struct smtd *d);
+
+/* VFIO_DEVICE_PCI_HOT_RESET of the bus; its functions share @d's iommufd. */
+int smtd_hot_reset(struct smtd *d);
+
+/* Eventfd that VFIO signals for an error of the function */
+int smtd_error_eventfd(struct smtd *d);
+bool smtd_eventfd_signalled(int fd);
+
+/* Configuration space as it is, by sysfs */
+u32 smtd_config_read(const char *bdf, u32 offset, unsigned int size);
+bool smtd_ats_enabled(const char *bdf);
+bool smtd_pasid_enabled(const char *bdf);
+
+bool smtd_exists(const char *bdf);
+int smtd_sysfs_write(const char *bdf, const char *file, const char *value);
+int smtd_sysfs_reset(const char *bdf);
+
+/* Number of the hot-plug slot with the function, or -1, and its power */
+int smtd_slot(const char *bdf);
+int smtd_slot_power(int slot, bool on);
+
+#endif
