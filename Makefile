@@ -2,11 +2,11 @@
 # The user's interface. "make help" lists it; the work is done by scripts/kit.
 
 # Variables that a user may set, handed to the kit as they are.
-export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS PLANT JOBS QEMU QEMU_TESTDEV IR_BUILD
+export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS WRITE PLANT JOBS QEMU QEMU_TESTDEV IR_BUILD
 
 KIT = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=scripts python3 -m kit
 
-.PHONY: help demo check check-all tree save series apply build vm kunit lint bisect clean python
+.PHONY: help demo check check-all tree save series apply build vm kunit bites lint bisect clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -22,23 +22,26 @@ help:
 	@echo 'Changing the series:'
 	@echo '  make tree [BASE=7.3]       the series as commits in build/tree/, to edit'
 	@echo '  make save [BASE=7.3]       those commits back into patches/ and overlay files'
-	@echo '  make build [IMAGE=fast|debug]           kernel images, unpatched and patched'
+	@echo '  make build [IMAGE=fast|debug] [MACHINE=testdev]   kernel images, unpatched and patched; QEMU with the test device'
 	@echo '  make vm TEST=NAME [ON=base|patched]     boot and run one test of tests/vm/'
+	@echo '  make vm TEST=NAME RUNS=N MODE=deterministic|race   the same N times; deterministic runs must be alike'
 	@echo '  make kunit SUITE=GLOB                   boot and run KUnit suites'
+	@echo '  make bites [TEST="NAME ..."]            the table of defects that the unpatched kernel shows'
 	@echo '  make lint                  checkpatch, W=1, sparse, kernel-doc, coccinelle, compile matrix'
 	@echo '  make bisect                every commit builds, and boots where it brings tests'
 	@echo '  make check-all             every test on both bases with every image'
 	@echo '  make clean                 remove build/'
 	@echo
 	@echo 'Variables: BASE=7.3|7.2, KERNEL=DIR (a tree of your own as base), JOBS=N,'
-	@echo '  QEMU=PROGRAM, IR_BUILD=DIR (instead of build/), PLANT=warn|kasan|hang (check must fail)'
+	@echo '  QEMU=PROGRAM, QEMU_TESTDEV=PROGRAM (instead of building it), IR_BUILD=DIR (instead of build/),'
+	@echo '  PLANT=warn|kasan|hang (check must fail)'
 
 # The one thing that the kit cannot install for itself.
 python:
 	@command -v python3 >/dev/null || { [ "$$(id -u)" = 0 ] && { apt-get install -y python3 || { apt-get update && apt-get install -y python3; }; }; } || \
 		{ echo 'iommu-recovery: missing: python3'; echo '  cure: as root: apt-get install python3'; exit 1; }
 
-demo check check-all tree save series apply build vm kunit lint bisect: python
+demo check check-all tree save series apply build vm kunit bites lint bisect: python
 	@$(KIT) $@
 
 clean:

@@ -11,9 +11,25 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import bases, guest, kbuild, lint, paths, prereq, proc, series, splat, tests, tree, uml, vm
+from . import bases, guest, kbuild, lint, paths, prereq, proc, qemu, series, splat, tests, tree, uml, vm
 from .bases import git
 from .ui import KitError, Steps, hms, note, relative, say
+
+
+@dataclass
+class Bite:
+    """A defect that a test has shown."""
+    test: object
+    where: str      # the kernel
+    mode: str
+    on_base: bool
+    seen: str       # the words that showed it
+
+    def claim(self):
+        return "bites on base: yes" if self.on_base else "bites with the fix taken out: yes"
+
+    def __str__(self):
+        return f"scenario {self.test.scenario:4} {self.test.name:24} {self.claim()} - {self.seen}"
 
 
 @dataclass
@@ -56,12 +72,17 @@ def summary(result):
     return f"{result.seconds:.0f} s, {text}"
 
 
+def title(result):
+    mode = f", {result.mode}" if len(result.test.modes) > 1 else ""
+    return f"{result.test.name} ({result.image.name}{mode})"
+
+
 def evidence(result):
     return f"see {relative(result.dir)}"
 
 
 def expect_pass(tally, result):
-    name = f"{result.test.name} ({result.image.name})"
+    name = title(result)
     if result.verdict == vm.PASS:
         tally.ok(name, summary(result))
     elif result.verdict == vm.SKIP:
@@ -72,7 +93,7 @@ def expect_pass(tally, result):
 
 def expect_failure(tally, result, regex, why):
     """The failing run must fail, and for the reason that the test states."""
-    name = f"{result.test.name} ({result.image.name})"
+    name = title(result)
     if result.verdict == vm.UNJUDGED:
         tally.bad(name, result.reason())
     elif result.verdict != vm.FAIL:
@@ -89,8 +110,7 @@ def also_shown(tally, result, regexes):
     """What else the failing run must show, each by itself."""
     absent = [r for r in regexes if not re.search(r, result.output() + "\n" + result.reason())]
     if absent:
-        tally.bad(f"{result.test.name} ({result.image.name})",
-                  f"failed, but does not show /{absent[0]}/; {evidence(result)}")
+        tally.bad(title(result), f"failed, but does not show /{absent[0]}/; {evidence(result)}")
     return not absent
 
 
@@ -140,44 +160,52 @@ def without(base, slugs, flavour):
 
 def one_test(tally, test, plain, patched, planted=()):
     """Everything that one test has to show on one flavour."""
-    result = vm.run(test, patched)
-    if test.planted and test.name not in planted:
-        if expect_failure(tally, result, test.planted, "because a fault is planted in it"):
-            tally.ok(f"{test.name} ({patched.name})", f"the runner saw it: {result.reason()[:110]}")
+    if test.series == "not-yet":
+        if patched.flavour == test.images[0]:
+            bites(tally, test, vm.run(test, plain), test.base_fails, "on the unpatched base")
         return
-    if test.base == "same":
-        compare(tally, result, vm.run(test, plain))
-        return
-    expect_pass(tally, result)
-    if patched.flavour != test.images[0]:
+    for mode in test.modes:
+        result = vm.run(test, patched, mode=mode)
+        if test.planted and test.name not in planted:
+            if expect_failure(tally, result, test.planted, "because a fault is planted in it"):
+                tally.ok(title(result), f"the runner saw it: {result.reason()[:110]}")
+        elif test.base == "same":
+            compare(tally, result, vm.run(test, plain, mode=mode))
+        else:
+            expect_pass(tally, result)
+    if test.planted or test.base == "same" or patched.flavour != test.images[0]:
         return    # what the base does is shown once
     if test.base == "pass":
-        expect_pass(tally, vm.run(test, plain))
+        for mode in test.modes:
+            expect_pass(tally, vm.run(test, plain, mode=mode))
     elif test.base_fails:
         bites(tally, test, vm.run(test, plain), test.base_fails, "on the unpatched base")
     if test.bites_without:
-        image = without(patched.base, test.bites_without, patched.flavour)
-        image.base_image, image.series_image = plain, patched
-        kbuild.build(image)
-        bites(tally, test, vm.run(test, image), test.bites_how, "with its fix taken out")
+        bites_without_fix(tally, test, plain, patched)
+
+
+def bites_without_fix(tally, test, plain, patched):
+    image = without(patched.base, test.bites_without, patched.flavour)
+    image.base_image, image.series_image = plain, patched
+    kbuild.build(image)
+    bites(tally, test, vm.run(test, image), test.bites_how, "with its fix taken out")
 
 
 def bites(tally, test, result, regex, why):
     if expect_failure(tally, result, regex, why) and also_shown(tally, result, test.base_also):
         shown = re.search(regex, result.output() + "\n" + result.reason()).group(0)
         ends = [" ".join(line.split())[:60] for line in (shown.splitlines()[0], shown.splitlines()[-1])]
-        brief = " ... ".join(dict.fromkeys(ends))
-        on_base = result.image is result.image.base_image
-        tally.ok(f"{test.name} ({result.image.name})",
-                 f"bites {'on base' if on_base else 'with the fix taken out'}: yes ({brief})")
-        where = "bites on base: yes" if on_base else "bites with the fix taken out: yes"
-        tally.bites.append(f"scenario {test.scenario:4} {test.name:22} {where} - {brief}")
+        bite = Bite(test, result.image.name, result.mode, result.image is result.image.base_image,
+                    " ... ".join(dict.fromkeys(ends)))
+        tally.ok(title(result), f"{bite.claim()} ({bite.seen})")
+        tally.bites.append(bite)
 
 
-def selected(flavour, with_base):
+def selected(flavour, with_base, testdev, everything, version):
     """The tests of a flavour; without a base image, those that need none on that flavour."""
     return [t for t in tests.load().values()
-            if t.level in ("kunit", "stock") and flavour in t.images and t.scenario != "demo"
+            if flavour in t.images and t.scenario != "demo" and (testdev or t.level != "testdev")
+            and (everything or t.run == "check") and (not t.bases or version in t.bases)
             and (with_base or t.base != "same")]
 
 
@@ -249,14 +277,15 @@ def guarded(tally, name, function, *args):
     return None
 
 
-def boots(steps, tally, base, flavour, planted, with_base=True):
+def boots(steps, tally, base, flavour, planted, with_base=True, everything=False):
     """Build what the flavour needs and run its tests."""
     plain, patched = kbuild.pair(base, tree.tip(base), flavour)
     for image in ([plain] if with_base else []) + [patched]:
         with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
                         None if image.ready() else kbuild.log_of(image)):
             kbuild.build(image)
-    chosen = selected(flavour, with_base)
+    testdev = qemu.built() is not None
+    chosen = selected(flavour, with_base, testdev, everything, base.version)
     with steps.step(f"{len(chosen)} tests on {patched.name}"):
         for test in chosen:
             if test.images[0] == flavour and test.base != "none":
@@ -281,6 +310,7 @@ def boot_of_bisect(base):
         built = guest.programs(image) / "bin"
         for test in tests.load().values():
             fits = test.level in ("kunit", "stock") and "fast" in test.images and not test.planted
+            fits = fits and test.series != "not-yet"
             own = not test.bites_without or not set(test.bites_without) & missing_in(base, commit)
             here = all((built / p).exists() for p in test.programs) and suite_exists(test, image)
             if fits and own and here and test.base != "same":
@@ -303,12 +333,25 @@ def missing_in(base, commit):
     return {p.slug for p in series.load(base.version) if p.subject not in held}
 
 
+def test_device(tally, everything):
+    """QEMU for the testdev level; where its source is not to be had, its tests are skipped and the others run."""
+    try:
+        qemu.build()
+    except qemu.NoSource as e:
+        for test in tests.load().values():
+            if test.level == "testdev" and (everything or test.run == "check"):
+                tally.skip(test.name, e.what)
+        note(f"cure: {e.cure}")
+    except KitError as e:
+        tally.bad("QEMU with smmu-testdev", str(e).replace("\n", "; "))
+
+
 def run(everything=False):
     """The whole check; the exit status."""
     tally, names = Tally(), bases.supported()
     first, others = names[0], names[1:]
     planted = planted_names()
-    steps = Steps(10 + 2 * len(others) + (6 * len(others) if everything else 0))
+    steps = Steps(11 + 2 * len(others) + (6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
         prereq.need("base", "build", "vm", "lint")
         splat.patterns(), splat.exceptions(), tests.load()
@@ -330,15 +373,19 @@ def run(everything=False):
         guarded(tally, "lint", quick_lint, tally, main)
     with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
         kit_tests(tally)
-    guarded(tally, "fast images", boots, steps, tally, main, "fast", planted)
-    guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything)
+    with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
+                    None if qemu.built() else qemu.log()):
+        test_device(tally, everything)
+    guarded(tally, "fast images", boots, steps, tally, main, "fast", planted, True, everything)
+    guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything, everything)
     with steps.step("KUnit on user-mode Linux", uml.log_of(main)):
         guarded(tally, "KUnit on user-mode Linux", uml_suites, tally, main)
     for name in others:
         if found[name] and found[name] is not main:
             if everything:
                 for flavour in ("fast", "debug"):
-                    guarded(tally, f"{name} {flavour}", boots, steps, tally, found[name], flavour, planted)
+                    guarded(tally, f"{name} {flavour}", boots, steps, tally, found[name], flavour, planted,
+                            True, everything)
             else:
                 with steps.step(f"{name}: applies and compiles", paths.LOGS / f"compile-{name}.log"):
                     guarded(tally, f"{name} compiles", compiles, tally, found[name])

@@ -163,6 +163,11 @@ def cmd_check_all():
     return cmd_check(everything=True)
 
 
+def cmd_bites():
+    from . import bites
+    return bites.run(chosen_base())
+
+
 def cmd_demo():
     from . import demo
     return demo.run(chosen_base)

@@ -42,7 +42,7 @@ def own_files():
     """Sources of our own programs: those of the kit, and what they share with the test device."""
     return (sorted(p for p in OWN.iterdir() if p.is_file())
             + sorted(p for d in (paths.TESTDEV, paths.TESTDEV / "lib", paths.TESTDEV / "tests")
-                     for p in (d.iterdir() if d.exists() else ()) if p.suffix in (".c", ".h", ".mk")))
+                     for p in d.glob("*") if p.suffix in (".c", ".h")))
 
 
 def copy_own(where):

@@ -100,8 +100,7 @@ def image(base, commit, flavour, name):
 
 def module_files():
     """Source of the test device's kernel module, which every image has beside it."""
-    return sorted(p for p in paths.TESTDEV.iterdir()
-                  if p.name in ("Kbuild", "Kconfig") or p.suffix in (".c", ".h"))
+    return sorted(p for p in paths.TESTDEV.glob("*") if p.name in ("Kbuild", "Kconfig") or p.suffix in (".c", ".h"))
 
 
 def build_modules(source, obj, where, log):

@@ -235,7 +235,7 @@ class Retry(Runs):
     def test_a_starved_run_is_repeated_once_with_more_time(self):
         seen = []
 
-        def attempt(test, image, label, limit):
+        def attempt(test, image, label, limit, mode):
             seen.append(limit)
             return SimpleNamespace(verdict=vm.UNJUDGED)
 

@@ -33,6 +33,7 @@ case $version in
 *) die "QEMU $version is not supported, only 10.0.x" ;;
 esac
 need patch patch
+need rsync rsync
 need ninja ninja-build
 need pkg-config pkg-config
 need gcc gcc
@@ -47,11 +48,11 @@ v = importlib.metadata.version("meson").split(".")
 sys.exit((int(v[0]), int(v[1])) < (1, 5))' 2> /dev/null ||
 	die "meson >= 1.5 is missing (bookworm-backports, or MESON_LIB=DIR)"
 
-# A fresh copy: a tree that was patched before cannot be patched again. Hard
-# links are safe, since patch and install write new files.
-rm -rf "$out/tree"
-cp -al "$src" "$out/tree" 2> /dev/null || { rm -rf "$out/tree"; cp -a "$src" "$out/tree"; }
-cd "$out/tree"
+# Patch a fresh copy, since a tree that was patched before cannot be patched again, and then take over what has
+# changed, so that a second build compiles no more than that. Hard links are safe: patch and install write new files.
+rm -rf "$out/fresh"
+cp -al "$src" "$out/fresh" 2> /dev/null || { rm -rf "$out/fresh"; cp -a "$src" "$out/fresh"; }
+cd "$out/fresh"
 rm -rf build
 for p in "$here"/qemu/patches/*.patch; do
 	patch -p1 --no-backup-if-mismatch --forward --fuzz=0 < "$p" > "$out/patch.log" 2>&1 ||
@@ -61,15 +62,19 @@ done
 	install -D -m 644 "$here/qemu/$f" "$f"
 done
 install -D -m 644 "$here/regs.h" include/hw/misc/smmu-testdev-regs.h
+[ "$(cat "$out/tree/VERSION" 2> /dev/null)" = "$version" ] || rm -rf "$out/tree"
+mkdir -p "$out/tree/build"
+rsync -rlp --checksum --delete --exclude=/build "$out/fresh/" "$out/tree/"
+rm -rf "$out/fresh"
 
-mkdir -p build
-cd build
-if ! ../configure ${CC:+--cc="$CC"} --python=/usr/bin/python3 \
+cd "$out/tree/build"
+if [ ! -f build.ninja ] && ! ../configure ${CC:+--cc="$CC"} --python=/usr/bin/python3 \
 	--target-list=aarch64-softmmu --without-default-features \
 	--enable-system --enable-tcg --enable-fdt=system --enable-pixman \
 	--enable-trace-backends=log --disable-docs --disable-download \
 	--disable-install-blobs --disable-debug-info --disable-werror \
 	> "$out/configure.log" 2>&1; then
+	rm -f build.ninja
 	tail -n 20 "$out/configure.log" >&2
 	die "configure has failed, see $out/configure.log"
 fi

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The testdev level: QEMU with the test device, its modes, repeated runs, and the table of what bites."""
+import os
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+from kit import bites, check, debian, paths, qemu, repeat, tests, vm
+from kit.ui import KitError
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="testdev-")
+        self.addCleanup(scratch.cleanup)
+        self.dir = Path(scratch.name)
+
+    def put(self, module, name, value):
+        kept = getattr(module, name)
+        setattr(module, name, value)
+        self.addCleanup(setattr, module, name, kept)
+
+    def unset(self, name):
+        kept = os.environ.pop(name, None)
+        if kept is not None:
+            self.addCleanup(os.environ.__setitem__, name, kept)
+
+
+class Program(Scratch):
+    """One program per version and patch set."""
+
+    def setUp(self):
+        super().setUp()
+        self.unset("QEMU_TESTDEV")
+        copy = self.dir / "smmu-testdev"
+        shutil.copytree(paths.TESTDEV, copy)
+        self.put(paths, "TESTDEV", copy)
+        self.put(paths, "BUILD", self.dir / "build")
+        self.put(qemu, "BUILD", copy / "build-qemu.sh")
+
+    def pretend(self, version):
+        program = self.dir / "build/qemu" / qemu.key(version) / "qemu-system-aarch64"
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.touch()
+        (self.dir / "build/qemu/version").write_text(version + "\n", encoding="ascii")
+        return program
+
+    def test_nothing_is_built_at_first(self):
+        self.assertIsNone(qemu.built())
+        with self.assertRaises(KitError) as error:
+            qemu.program()
+        self.assertIn("make build MACHINE=testdev", str(error.exception))
+
+    def test_what_was_built_is_found_again(self):
+        program = self.pretend("1:10.0.13")
+        self.assertEqual(qemu.built(), program)
+        self.assertEqual(qemu.build(), program)
+
+    def test_a_change_of_any_input_needs_a_new_build(self):
+        for name in ("regs.h", "build-qemu.sh", "qemu/include/hw/arm/smmuv3-endpoint.h"):
+            self.pretend("1:10.0.13")
+            path = paths.TESTDEV / name
+            path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+            self.assertIsNone(qemu.built(), name)
+        self.pretend("1:10.0.13")
+        next((paths.TESTDEV / "qemu/patches").glob("*.patch")).unlink()
+        self.assertIsNone(qemu.built())
+
+    def test_a_document_is_no_input(self):
+        program = self.pretend("1:10.0.13")
+        (paths.TESTDEV / "README.md").write_text("other\n", encoding="utf-8")
+        self.assertEqual(qemu.built(), program)
+
+    def test_a_program_of_the_user(self):
+        os.environ["QEMU_TESTDEV"] = "/somewhere/qemu"
+        self.addCleanup(os.environ.pop, "QEMU_TESTDEV")
+        self.assertEqual(qemu.build(), Path("/somewhere/qemu"))
+
+
+class Source(Scratch):
+    """Where the source comes from, with an apt that answers as we like."""
+
+    def setUp(self):
+        super().setUp()
+        self.put(paths, "BUILD", self.dir)
+        self.put(paths, "CACHE", self.dir / "cache")
+        self.put(paths, "LOGS", self.dir / "logs")
+        (self.dir / "cache").mkdir()
+
+    def apt(self, versions=(), trouble=None):
+        class Apt:
+            def __init__(self, suite, source=False):
+                assert source
+
+            def update(self):
+                if trouble:
+                    raise trouble
+
+            def versions(self, package, index="Packages"):
+                return list(versions)
+
+        self.put(debian, "Apt", Apt)
+
+    def refused(self, *words):
+        with self.assertRaises(qemu.NoSource) as error:
+            qemu.get_source()
+        for word in words:
+            self.assertIn(word, str(error.exception))
+
+    def test_the_mirror_does_not_answer(self):
+        self.apt(trouble=KitError("cannot read suite trixie: no route", "check the network"))
+        self.refused("not to be had", "no route", "check the network", "other levels work")
+
+    def test_the_mirror_has_another_version_only(self):
+        self.apt(["1:11.1.0-2", "1:7.2+dfsg-7"])
+        self.refused("no source of qemu 10.0.x", "only 1:11.1.0-2", "other levels work")
+
+    def test_the_mirror_has_none(self):
+        self.apt([])
+        self.refused("no source of qemu")
+
+    def test_a_cached_file_that_is_not_what_it_should_be(self):
+        known = debian.read_conf(qemu.CONF)["sha256"]
+        dsc = paths.CACHE / f"qemu_{next(iter(known)).split(':')[-1]}.dsc"
+        dsc.write_text("truncated", encoding="ascii")
+        with self.assertRaises(KitError) as error:
+            qemu.get_source()
+        self.assertIn("is not what it should be", str(error.exception))
+        self.assertFalse(dsc.exists())
+
+    def test_the_check_skips_the_level_and_goes_on(self):
+        def gone():
+            raise qemu.NoSource("no source of qemu", "use another mirror")
+
+        self.put(qemu, "build", gone)
+        self.put(check, "note", lambda *_: None)
+        tally = check.Tally()
+        check.test_device(tally, True)
+        level = [t for t in tests.load().values() if t.level == "testdev"]
+        self.assertEqual((tally.failed, tally.skipped), (0, len(level)))
+        self.assertTrue(level)
+        chosen = check.selected("fast", True, False, True, "7.3")
+        self.assertTrue(chosen)
+        self.assertFalse([t for t in chosen if t.level == "testdev"])
+
+    def test_a_build_that_fails_is_a_failure(self):
+        def broken():
+            raise KitError("building QEMU failed", "see the log")
+
+        self.put(qemu, "build", broken)
+        self.put(check, "note", lambda *_: None)
+        tally = check.Tally()
+        check.test_device(tally, False)
+        self.assertEqual(tally.failed, 1)
+
+    def test_meson_versions(self):
+        self.assertEqual([qemu.fits(v) for v in ("1.7.0-1", "1.5.0", "2.0", "1:1.5", "1.0.1-5", "0.63", "")],
+                         [True, True, True, True, False, False, False])
+
+
+class Modes(unittest.TestCase):
+    def command(self, mode, **test):
+        kept, qemu.program = qemu.program, lambda: "qemu-testdev"
+        self.addCleanup(setattr, qemu, "program", kept)
+        one = tests.Test("one", what="x", cpus=4, **test)
+        return vm.command(one, SimpleNamespace(kernel="Image"), Path("run"), "cpio", mode)
+
+    def test_deterministic_is_one_cpu_on_counted_time(self):
+        cmd = self.command("deterministic", level="testdev")
+        self.assertEqual(cmd[0], "qemu-testdev")
+        self.assertEqual(cmd[cmd.index("-smp") + 1], "1")
+        self.assertIn("shift=1,sleep=off", cmd)
+        self.assertIn("-seed", cmd)
+        self.assertIn("dtb-randomness=off", cmd[cmd.index("-M") + 1])
+
+    def test_race_has_the_cpus_that_the_test_asks_for(self):
+        cmd = self.command("race", level="testdev")
+        self.assertEqual(cmd[cmd.index("-smp") + 1], "4")
+        self.assertNotIn("-icount", cmd)
+
+    def test_what_the_level_means(self):
+        cmd = self.command("race", level="testdev")
+        for setting in ("arm-smmuv3.ats=on", "arm-smmuv3.stall=on", "arm-smmuv3.ssidsize=16", "enable=smmutd_*"):
+            self.assertIn(setting, cmd)
+
+    def test_other_levels_run_on_stock_qemu(self):
+        cmd = self.command("race", level="stock")
+        self.assertNotEqual(cmd[0], "qemu-testdev")
+        self.assertFalse([c for c in cmd if c.startswith("arm-smmuv3.") or "smmutd" in c])
+
+    def test_a_setting_of_the_test_comes_last(self):
+        cmd = self.command("race", level="testdev", qemu=["-global arm-smmuv3.stall=off"])
+        self.assertLess(cmd.index("arm-smmuv3.stall=on"), cmd.index("arm-smmuv3.stall=off"))
+
+
+class Repeat(Scratch):
+    """RUNS=N: deterministic runs must be alike to the byte."""
+
+    def run_with(self, traces, mode="deterministic", verdicts=None):
+        said, left = [], list(traces)
+
+        def one(test, image, label, mode):
+            number = len(traces) - len(left)
+            where = self.dir / label
+            where.mkdir()
+            (where / "trace.log").write_text(left.pop(0), encoding="ascii")
+            out = vm.Result(test, image, where, mode=mode)
+            out.verdict = verdicts[number] if verdicts else vm.PASS
+            return out
+
+        self.put(vm, "run", one)
+        self.put(repeat, "say", said.append)
+        self.put(repeat, "note", said.append)
+        result = repeat.run(tests.Test("one"), SimpleNamespace(name="7.3 base fast"), mode, len(traces))
+        return result, "\n".join(said)
+
+    def test_alike(self):
+        result, said = self.run_with(["a\nb\n"] * 3)
+        self.assertEqual(result.verdict, vm.PASS)
+        self.assertIn("3 pass - identical logs", said)
+
+    def test_a_run_that_differs_fails_and_shows_where(self):
+        result, said = self.run_with(["a\nb\n", "a\nb\n", "a\nc\n"])
+        self.assertEqual(result.verdict, vm.FAIL)
+        self.assertIn("trace.log:2", said)
+        self.assertIn("1 different", said)
+        self.assertNotIn("identical logs", said)
+
+    def test_a_shorter_log_differs(self):
+        self.assertIn("2 lines / 1 lines", self.run_with(["a\nb\n", "a\n"])[1])
+
+    def test_no_log_proves_nothing(self):
+        with self.assertRaises(KitError):
+            self.run_with(["", ""])
+
+    def test_races_are_not_compared(self):
+        result, said = self.run_with(["a\n", "b\n"], mode="race")
+        self.assertEqual(result.verdict, vm.PASS)
+        self.assertNotIn("identical", said)
+
+    def test_one_failure_among_many(self):
+        result, said = self.run_with(["a\n"] * 3, mode="race", verdicts=[vm.PASS, vm.FAIL, vm.PASS])
+        self.assertEqual(result.verdict, vm.FAIL)
+        self.assertIn("1 fail, 2 pass", said)
+
+
+class Table(Scratch):
+    def bite(self, scenario, **more):
+        return check.Bite(tests.Test(f"t{scenario}", scenario=scenario, **more), "7.3 base fast", "race", True, "a|b")
+
+    def test_rows_are_in_order_of_scenarios(self):
+        rows = bites.table([self.bite(s) for s in ("42a", "6", "48", "42", "48b")])[2:]
+        self.assertEqual([r.split(" | ")[0][2:] for r in rows], ["6", "42", "42a", "48", "48b"])
+
+    def test_a_bar_does_not_make_a_column(self):
+        self.assertIn("a\\|b", bites.table([self.bite("6")])[2])
+
+    def test_the_document_gets_the_table_between_its_marks(self):
+        document = self.dir / "table.md"
+        document.write_text(f"head\n{bites.BEGIN}\nold\n{bites.END}\ntail\n", encoding="utf-8")
+        self.put(bites, "DOCUMENT", document)
+        bites.write(["new"])
+        self.assertEqual(document.read_text(encoding="utf-8"), f"head\n{bites.BEGIN}\nnew\n{bites.END}\ntail\n")
+
+    def test_a_document_without_marks_is_refused(self):
+        document = self.dir / "table.md"
+        document.write_text("head\n", encoding="utf-8")
+        self.put(bites, "DOCUMENT", document)
+        self.assertRaises(KitError, bites.write, ["new"])
+
+    def test_the_document_names_every_test_of_a_defect(self):
+        text = bites.DOCUMENT.read_text(encoding="utf-8").split(bites.BEGIN)[1].split(bites.END)[0]
+        named = {line.split(" | ")[1] for line in text.strip().splitlines()[2:]}
+        self.assertEqual(named, {t.name for t in tests.load().values() if t.base_fails or t.bites_without})
+
+    def test_an_unknown_test_is_refused(self):
+        os.environ["TEST"] = "boot"
+        self.addCleanup(os.environ.pop, "TEST")
+        with self.assertRaises(KitError) as error:
+            bites.chosen()
+        self.assertIn("boot", str(error.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
