@@ -11,7 +11,7 @@ COLUMNS = ("scenario", "test", "level", "kernel", "mode", "bites", "reason seen"
 
 
 def chosen():
-    known = {t.name: t for t in tests.load().values() if t.base_fails or t.bites_without}
+    known = {t.name: t for t in tests.load().values() if t.base_fails or t.bites_without or t.bites_with}
     names = (os.environ.get("TEST") or "").split() or sorted(known, key=lambda n: order(known[n]))
     wrong = [n for n in names if n not in known]
     if wrong:
@@ -28,7 +28,7 @@ def order(test):
 def row(bite):
     test = bite.test
     return (test.scenario, test.name, test.level, bite.where, bite.mode if test.level == "testdev" else "-",
-            "on base: yes" if bite.on_base else "fix taken out: yes", bite.seen.replace("|", "\\|"))
+            f"{bite.why}: yes", bite.seen.replace("|", "\\|"))
 
 
 def table(bites):
@@ -78,6 +78,5 @@ def run(base):
 def one(tally, test, plain, patched):
     if test.base_fails:
         result = check.vm.run(test, plain)
-        check.bites(tally, test, result, test.base_fails, "on the unpatched base")
-    if test.bites_without:
-        check.bites_without_fix(tally, test, plain, patched)
+        check.bites(tally, test, result, test.base_fails, "on base")
+    check.bites_elsewhere(tally, test, plain, patched)

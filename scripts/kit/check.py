@@ -22,11 +22,11 @@ class Bite:
     test: object
     where: str      # the kernel
     mode: str
-    on_base: bool
+    why: str
     seen: str       # the words that showed it
 
     def claim(self):
-        return "bites on base: yes" if self.on_base else "bites with the fix taken out: yes"
+        return f"bites {self.why}: yes"
 
     def __str__(self):
         return f"scenario {self.test.scenario:4} {self.test.name:24} {self.claim()} - {self.seen}"
@@ -158,11 +158,30 @@ def without(base, slugs, flavour):
     return image
 
 
+def with_planted(base, slugs, flavour):
+    """The image of the series with defects planted on top that a test must see."""
+    commit = tree.tip(base)
+    index = paths.BUILD / "index.planted"
+    index.unlink(missing_ok=True)
+    env = {"GIT_INDEX_FILE": str(index)}
+    git("read-tree", commit, env=env)
+    for slug in slugs:
+        patch = paths.VM_TESTS / "planted" / f"{slug}.patch"
+        if not patch.exists():
+            raise KitError(f"bites-with names {slug}, and there is no {relative(patch)}", "mend the test")
+        try:
+            git("apply", "--cached", patch, env=env)
+        except KitError as e:
+            raise KitError(f"{relative(patch)} does not apply to {base.name}: {e.what}", "mend the patch") from e
+    made = git("commit-tree", git("write-tree", env=env).strip(), "-p", commit, data="planted\n").strip()
+    return kbuild.image(base, made, flavour, f"{base.name} {flavour} with a defect planted")
+
+
 def one_test(tally, test, plain, patched, planted=()):
     """Everything that one test has to show on one flavour."""
     if test.series == "not-yet":
         if patched.flavour == test.images[0]:
-            bites(tally, test, vm.run(test, plain), test.base_fails, "on the unpatched base")
+            bites(tally, test, vm.run(test, plain), test.base_fails, "on base")
         return
     for mode in test.modes:
         result = vm.run(test, patched, mode=mode)
@@ -179,24 +198,29 @@ def one_test(tally, test, plain, patched, planted=()):
         for mode in test.modes:
             expect_pass(tally, vm.run(test, plain, mode=mode))
     elif test.base_fails:
-        bites(tally, test, vm.run(test, plain), test.base_fails, "on the unpatched base")
+        bites(tally, test, vm.run(test, plain), test.base_fails, "on base")
+    bites_elsewhere(tally, test, plain, patched)
+
+
+def bites_elsewhere(tally, test, plain, patched):
+    """Where a test must fail besides the base: without the fix, or with a defect planted."""
+    todo = []
     if test.bites_without:
-        bites_without_fix(tally, test, plain, patched)
-
-
-def bites_without_fix(tally, test, plain, patched):
-    image = without(patched.base, test.bites_without, patched.flavour)
-    image.base_image, image.series_image = plain, patched
-    kbuild.build(image)
-    bites(tally, test, vm.run(test, image), test.bites_how, "with its fix taken out")
+        todo.append((without(patched.base, test.bites_without, patched.flavour), "with its fix taken out"))
+    if test.bites_with:
+        todo.append((with_planted(patched.base, test.bites_with, patched.flavour), "with the defect planted"))
+    for image, why in todo:
+        image.base_image, image.series_image = plain, patched
+        kbuild.build(image)
+        bites(tally, test, vm.run(test, image), test.bites_how, why)
 
 
 def bites(tally, test, result, regex, why):
     if expect_failure(tally, result, regex, why) and also_shown(tally, result, test.base_also):
         shown = re.search(regex, result.output() + "\n" + result.reason()).group(0)
-        ends = [" ".join(line.split())[:60] for line in (shown.splitlines()[0], shown.splitlines()[-1])]
-        bite = Bite(test, result.image.name, result.mode, result.image is result.image.base_image,
-                    " ... ".join(dict.fromkeys(ends)))
+        lines = re.sub(r"\[ *\d+\.\d+\] *", "", shown).splitlines()
+        ends = [" ".join(line.split())[:90] for line in (lines[0], lines[-1])]
+        bite = Bite(test, result.image.name, result.mode, why, " ... ".join(dict.fromkeys(ends)))
         tally.ok(title(result), f"{bite.claim()} ({bite.seen})")
         tally.bites.append(bite)
 

@@ -40,9 +40,10 @@ def key_of(image):
 
 def own_files():
     """Sources of our own programs: those of the kit, and what they share with the test device."""
-    return (sorted(p for p in OWN.iterdir() if p.is_file())
-            + sorted(p for d in (paths.TESTDEV, paths.TESTDEV / "lib", paths.TESTDEV / "tests")
-                     for p in d.glob("*") if p.suffix in (".c", ".h")))
+    shared = [*paths.TESTDEV.glob("regs.h"), *paths.TESTDEV.glob("*_uapi.h")]
+    for directory in ("lib", "tests"):
+        shared += [p for p in (paths.TESTDEV / directory).glob("*") if p.suffix in (".c", ".h")]
+    return sorted(p for p in OWN.iterdir() if p.is_file()) + sorted(shared)
 
 
 def copy_own(where):

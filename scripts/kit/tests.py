@@ -9,7 +9,7 @@ from .ui import KitError
 
 LEVELS = ("kunit", "stock", "testdev")
 LISTS = ("base-also", "expect-splat", "qemu")
-WORDS = ("images", "bases", "programs", "trace", "bites-without", "modes", "modules")
+WORDS = ("images", "bases", "programs", "trace", "bites-without", "bites-with", "modes", "modules")
 # How the machine runs: one CPU whose time is the instructions it has executed, so that runs are alike to the
 # byte; or several CPUs in the host's time.
 MODES = ("deterministic", "race")
@@ -41,6 +41,7 @@ class Test:
     kunit: str = ""              # filter_glob of KUnit suites that run during this boot
     host_check: str = ""
     bites_without: list = field(default_factory=list)    # patches to take out, where the test must fail
+    bites_with: list = field(default_factory=list)       # tests/vm/planted/NAME.patch: where it must fail as well
     bites_how: str = ""          # regex that the failure must show
     planted: str = ""            # regex of the reason with which the runner must fail this test
 
@@ -91,8 +92,8 @@ def parse(path):
             raise KitError(f"{path.name}: {key} cannot be '{value}'", "one of: " + ", ".join(known))
     if test.series == "not-yet" and not test.base_fails:
         raise KitError(f"{path.name}: a test without a cure must say how the base fails", "base: fail REGEX")
-    if test.bites_without and not test.bites_how:
-        raise KitError(f"{path.name}: bites-without needs bites-how", "say what the failure must show")
+    if (test.bites_without or test.bites_with) and not test.bites_how:
+        raise KitError(f"{path.name}: bites-without and bites-with need bites-how", "say what the failure must show")
     return test
 
 

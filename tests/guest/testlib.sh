@@ -70,3 +70,16 @@ trace_dump() {
 	echo 0 > "$TRACING/events/fn/enable"
 	echo > "$TRACING/kprobe_events"
 }
+
+# testdev_module BDF...: load smmu_testdev and hand it these functions.
+testdev_module() {
+	[ -d /sys/module/smmu_testdev ] || insmod /lib/smmu_testdev.ko || die "smmu_testdev cannot be loaded"
+	for _bdf; do
+		_dev=$PCI_DEVICES/$_bdf
+
+		echo smmu_testdev > "$_dev/driver_override" || die "$_bdf takes no driver_override"
+		[ -e "$_dev/driver" ] || echo "$_bdf" > /sys/bus/pci/drivers_probe
+		[ "$(basename "$(readlink -f "$_dev/driver")")" = smmu_testdev ] ||
+			die "$_bdf is not bound to smmu_testdev"
+	done
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scenario: 42
+# level: testdev
+# what: An SVA unbind waits for a fault that was handed to the workqueue.
+# images: fast debug
+# modes: race
+# base: fail refcount_t: underflow; use-after-free[\s\S]{1,3000}iommu_sva_handle_iopf
+# series: not-yet
+# timeout: 180
+# programs: testdev_sva
+# modules: smmu_testdev
+# qemu: -device smmu-testdev,id=td0,addr=3,pasid-width=16,stall=on
+# qemu: -device smmu-testdev,id=td1,addr=4
+
+. /lib/testlib.sh
+
+bdf=$(bdf_of 19e5:a250) || die "no smmu-testdev that can stall"
+observer=$(bdf_of 1b36:11f0) || die "no second smmu-testdev"
+testdev_module "$bdf"
+
+exec testdev_sva -t unbind_waits_for_a_queued_fault "$bdf" "$observer"

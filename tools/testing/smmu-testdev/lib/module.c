@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The kernel module's character device. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include <sys/ioctl.h>
+
+#include <linux/limits.h>
+
+#include "module.h"
+#include "smtd.h"
+
+int smtd_module_open(const char *bdf)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf_assert(path, PATH_MAX, "/dev/smmu_testdev-%s", bdf);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	VFIO_ASSERT_GE(fd, 0, "%s: is the function bound to smmu_testdev?\n", path);
+	return fd;
+}
+
+int smtd_module_call(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) ? -errno : 0;
+}
+
+u32 smtd_sva_bind(int fd, pid_t pid)
+{
+	struct smtd_sva_bind args = { .pid = pid };
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_SVA_BIND, &args), 0);
+	return args.pasid;
+}
+
+int smtd_sva_unbind(int fd, u32 pasid)
+{
+	struct smtd_sva_unbind args = { .pasid = pasid };
+
+	return smtd_module_call(fd, SMTD_IOC_SVA_UNBIND, &args);
+}
+
+u32 smtd_domain_alloc(int fd, u32 flags)
+{
+	struct smtd_domain_alloc args = { .flags = flags };
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_DOMAIN_ALLOC, &args), 0);
+	return args.id;
+}
+
+int smtd_domain_attach(int fd, u32 id)
+{
+	struct smtd_domain_attach args = { .id = id, .pasid = SMTD_NO_PASID };
+
+	return smtd_module_call(fd, SMTD_IOC_DOMAIN_ATTACH, &args);
+}
+
+int smtd_domain_replace(int fd, u32 id)
+{
+	struct smtd_domain_attach args = { .id = id, .pasid = SMTD_NO_PASID };
+
+	return smtd_module_call(fd, SMTD_IOC_DOMAIN_REPLACE, &args);
+}
+
+int smtd_domain_detach(int fd)
+{
+	struct smtd_domain_detach args = { .pasid = SMTD_NO_PASID };
+
+	return smtd_module_call(fd, SMTD_IOC_DOMAIN_DETACH, &args);
+}
+
+int smtd_domain_free(int fd, u32 id)
+{
+	struct smtd_domain_id args = { .id = id };
+
+	return smtd_module_call(fd, SMTD_IOC_DOMAIN_FREE, &args);
+}
+
+void smtd_fault_mode(int fd, u32 id, u32 mode)
+{
+	struct smtd_fault_mode args = {
+		.id = id,
+		.mode = mode,
+		.then = SMTD_FAULT_INVALID,
+	};
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_FAULT_MODE, &args), 0);
+}
+
+void smtd_fault_release(int fd, u32 id)
+{
+	struct smtd_domain_id args = { .id = id };
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_FAULT_RELEASE, &args), 0);
+}
+
+struct smtd_fault_stat smtd_fault_stat(int fd, u32 id)
+{
+	struct smtd_fault_stat args = { .id = id };
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_FAULT_STAT, &args), 0);
+	return args;
+}
+
+struct smtd_dma_map smtd_dma_map(int fd, u64 bytes)
+{
+	struct smtd_dma_map args = { .bytes = bytes, .direction = SMTD_BIDIRECTIONAL };
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_DMA_MAP, &args), 0);
+	return args;
+}
+
+int smtd_dma_unmap(int fd, u32 handle)
+{
+	struct smtd_dma_unmap args = { .handle = handle };
+
+	return smtd_module_call(fd, SMTD_IOC_DMA_UNMAP, &args);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A function that is bound to the kernel module smmu_testdev: its character
+ * device (../smmu_testdev_uapi.h). Registers come by smtd_watch().
+ *
+ * As in smtd.h: what prepares an experiment ends the program when it fails,
+ * what is the experiment returns 0 or -errno.
+ */
+#ifndef SMMU_TESTDEV_LIB_MODULE_H
+#define SMMU_TESTDEV_LIB_MODULE_H
+
+#include <sys/types.h>
+
+#include <linux/types.h>
+
+#include "../smmu_testdev_uapi.h"
+
+/* Open the function's character device; close() gives it back. */
+int smtd_module_open(const char *bdf);
+
+/* An ioctl of the module: 0 or -errno */
+int smtd_module_call(int fd, unsigned long cmd, void *arg);
+
+/* Bind the address space of a process (0: ours). Returns the PASID. */
+u32 smtd_sva_bind(int fd, pid_t pid);
+int smtd_sva_unbind(int fd, u32 pasid);
+
+/* A domain of the module, attached to the function in place of that of the DMA API. */
+u32 smtd_domain_alloc(int fd, u32 flags);
+int smtd_domain_attach(int fd, u32 id);
+int smtd_domain_replace(int fd, u32 id);
+int smtd_domain_detach(int fd);
+int smtd_domain_free(int fd, u32 id);
+
+/* What the handler of a domain does with faults from here on (SMTD_FAULT_*) */
+void smtd_fault_mode(int fd, u32 id, u32 mode);
+void smtd_fault_release(int fd, u32 id);
+struct smtd_fault_stat smtd_fault_stat(int fd, u32 id);
+
+/* A buffer of the DMA API */
+struct smtd_dma_map smtd_dma_map(int fd, u64 bytes);
+int smtd_dma_unmap(int fd, u32 handle);
+
+#endif
