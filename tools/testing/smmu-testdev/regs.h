@@ -27,11 +27,21 @@
 #define SMTD_VENDOR		0x1b36
 #define SMTD_DEVICE		0x11f0
 #define SMTD_REVISION		0x01
+/* With alias=on: an identity to which Linux gives a second requester ID,
+ * function 1 of the same slot, by a quirk (quirk_dma_func1_alias). */
+#define SMTD_ALIAS_VENDOR	0x1b4b
+#define SMTD_ALIAS_DEVICE	0x9128
+/* Device ID of a virtual function; with stall=on of the physical one it is
+ * SMTD_STALL_VF_DEVICE, which the stall quirk lists as well. */
+#define SMTD_VF_DEVICE		0x11f1
+#define SMTD_STALL_VF_DEVICE	0xa251
 
 /* Extended capabilities of configuration space */
 #define SMTD_CFG_PCIE		0x80	/* PCI Express capability */
 #define SMTD_CFG_ATS		0x100	/* ATS capability */
 #define SMTD_CFG_PASID		0x120	/* PASID capability, if pasid-width > 0 */
+#define SMTD_CFG_AER		0x140	/* Advanced Error Reporting capability */
+#define SMTD_CFG_SRIOV		0x1a0	/* SR-IOV capability, if vfs > 0 */
 
 /* ------------------------------------------------------------------ */
 /* This function: identity                                              */
@@ -50,6 +60,9 @@
 #define  SMTD_CAPS_PASID	0x00000002	/* function has PASID, SMMU substreams */
 #define  SMTD_CAPS_ATS		0x00000004	/* SMMU models ATS */
 #define  SMTD_CAPS_MSI_SYNC	0x00000008	/* SMMU completes CMD_SYNC by MSI */
+#define  SMTD_CAPS_ALIAS	0x00000010	/* function has two requester IDs */
+#define  SMTD_CAPS_VF		0x00000020	/* a virtual function */
+#define  SMTD_CAPS_ARCH_EVTQ	0x00000040	/* event queue as the architecture has it */
 
 /* RO: StreamID of the function */
 #define SMTD_SID		0x00c
@@ -92,6 +105,10 @@
 /* RO: result of the last read transaction */
 #define SMTD_DATA_LO		0x034
 #define SMTD_DATA_HI		0x038
+
+/* The requester ID that new transactions carry, with or without the ATC: 0 the
+ * function's own, 1 the second one (alias=on; refused without) */
+#define SMTD_REQUESTER		0x03c
 
 /* ------------------------------------------------------------------ */
 /* This function: address translation cache                             */
@@ -158,6 +175,16 @@
 
 /* RO: 1 inside a reset */
 #define SMTD_IN_RESET		0x074
+
+/* WO: sends an error message (PCIe 6.2.3), if its reporting is enabled in
+ * Device Control; with one in AER's status. Behind a root port only. */
+#define SMTD_AER		0x078
+#define  SMTD_AER_COR		1	/* correctable: Bad TLP */
+#define  SMTD_AER_NONFATAL	2	/* uncorrectable: Completion Timeout */
+#define  SMTD_AER_FATAL		3	/* uncorrectable: Data Link Protocol */
+
+/* RO: StreamID of the second requester ID; all ones without one */
+#define SMTD_ALIAS_SID		0x07c
 
 /* ------------------------------------------------------------------ */
 /* The SMMU: command queue                                              */
@@ -281,7 +308,12 @@
 #define  SMTD_S_INV_DONE	12	/* ... answered */
 #define  SMTD_S_RESET		13	/* resets of any kind */
 #define  SMTD_S_BUSY		14	/* transactions held back, no free STAG */
-#define  SMTD_S_COUNT		15
+/* inside a reset: transactions that reached memory (counted in OK as well), so
+ * that a test sees whether a function with FLR_KEEP_DMA was fenced */
+#define  SMTD_S_RESET_OK	15
+/* ... and those that were refused, in whatever way */
+#define  SMTD_S_RESET_FAULT	16
+#define  SMTD_S_COUNT		17
 /* WO: sets the statistics to zero */
 #define SMTD_STAT_CLEAR		0x1fc
 

@@ -17,14 +17,14 @@
 
 static const struct smtd_case *find_case(const char *name)
 {
-	const struct smtd_case *c;
+	static const struct smtd_case *const tables[] = {
+		benign_cases, knob_cases, bad_cases,
+	};
 
-	for (c = benign_cases; c->name; c++)
-		if (!strcmp(c->name, name))
-			return c;
-	for (c = bad_cases; c->name; c++)
-		if (!strcmp(c->name, name))
-			return c;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (const struct smtd_case *c = tables[i]; c->name; c++)
+			if (!strcmp(c->name, name))
+				return c;
 	return NULL;
 }
 

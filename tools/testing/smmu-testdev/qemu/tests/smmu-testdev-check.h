@@ -43,7 +43,7 @@ struct smtd_case {
 /* needs a second function, through which the first is watched */
 #define CASE_OBSERVER	2
 
-extern const struct smtd_case benign_cases[], bad_cases[];
+extern const struct smtd_case benign_cases[], knob_cases[], bad_cases[];
 
 double now(void);
 uint32_t rd(uint32_t reg);

@@ -21,7 +21,7 @@ static uint32_t devid;
 static const char *const stat_name[SMTD_S_COUNT] = {
 	"ok", "fault", "stall", "retry", "abort", "atc_hit", "atc_fill",
 	"ats_none", "ats_ur", "ats_ca", "forbidden", "inv_rx", "inv_done",
-	"reset", "busy",
+	"reset", "busy", "reset_ok", "reset_fault",
 };
 
 double now(void)

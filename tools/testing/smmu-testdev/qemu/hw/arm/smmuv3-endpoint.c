@@ -10,7 +10,8 @@
 #include "qapi/error.h"
 #include "qemu/log.h"
 #include "qemu/timer.h"
-#include "hw/pci/pci.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pci_device.h"
 #include "hw/arm/smmuv3.h"
 #include "hw/arm/smmuv3-endpoint.h"
 #include "exec/address-spaces.h"
@@ -32,22 +33,57 @@ void smmuv3_violation(int kind, uint32_t sid, uint64_t info)
 
 /* ---- endpoints ---- */
 
-bool smmuv3_ep_attach(SMMUv3Endpoint *ep, PCIDevice *pdev,
+/* As pci_device_iommu_address_space(), for any requester ID of the bus */
+static AddressSpace *smmuv3_ep_as(PCIDevice *pdev, int devfn)
+{
+    PCIBus *bus = pci_get_bus(pdev);
+    PCIBus *top = bus;
+
+    if (devfn == pdev->devfn) {
+        return pci_device_iommu_address_space(pdev);
+    }
+    while (!top->iommu_ops && top->parent_dev) {
+        if (!pci_bus_is_express(top)) {
+            return NULL;        /* behind a bridge that puts in its own ID */
+        }
+        top = pci_get_bus(top->parent_dev);
+    }
+    if (!top->iommu_ops || pci_bus_bypass_iommu(bus)) {
+        return NULL;
+    }
+    return top->iommu_ops->get_address_space(bus, top->iommu_opaque, devfn);
+}
+
+bool smmuv3_ep_attach(SMMUv3Endpoint *ep, PCIDevice *pdev, int devfn,
                       const SMMUv3EndpointOps *ops, Error **errp)
 {
-    AddressSpace *as = pci_device_iommu_address_space(pdev);
+    AddressSpace *as = smmuv3_ep_as(pdev, devfn);
+    SMMUv3Endpoint *other;
+    SMMUDevice *sdev;
+    SMMUv3State *s;
 
-    if (!object_dynamic_cast(OBJECT(as->root),
-                             TYPE_SMMUV3_IOMMU_MEMORY_REGION)) {
+    if (!as || !object_dynamic_cast(OBJECT(as->root),
+                                    TYPE_SMMUV3_IOMMU_MEMORY_REGION)) {
         error_setg(errp, "the device is not behind an SMMUv3 "
                    "(-M virt,iommu=smmuv3)");
         return false;
     }
+    sdev = container_of(IOMMU_MEMORY_REGION(as->root), SMMUDevice, iommu);
+    s = sdev->smmu;
+    QLIST_FOREACH(other, &s->ep.endpoints, next) {
+        if (other->sdev == sdev) {
+            error_setg(errp, "%02x.%x is a requester ID of %s already",
+                       PCI_SLOT(devfn), PCI_FUNC(devfn), other->pdev->name);
+            return false;
+        }
+    }
     ep->ops = ops;
-    ep->sdev = container_of(IOMMU_MEMORY_REGION(as->root), SMMUDevice, iommu);
-    ep->smmu = ep->sdev->smmu;
+    ep->pdev = pdev;
+    ep->sdev = sdev;
+    ep->smmu = s;
+    ep->ste.cached = false;
     ep->ss_configs = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    QLIST_INSERT_HEAD(&ep->smmu->ep.endpoints, ep, next);
+    QLIST_INSERT_HEAD(&s->ep.endpoints, ep, next);
     return true;
 }
 

@@ -13,8 +13,11 @@
 #include "hw/arm/smmuv3-endpoint.h"
 #include "hw/misc/smmu-testdev-regs.h"
 
+/* Common part of physical and virtual functions */
+#define TYPE_SMMU_TESTDEV_BASE "smmu-testdev-base"
 #define TYPE_SMMU_TESTDEV "smmu-testdev"
-OBJECT_DECLARE_SIMPLE_TYPE(SMMUTestDev, SMMU_TESTDEV)
+#define TYPE_SMMU_TESTDEV_VF "smmu-testdev-vf"
+OBJECT_DECLARE_SIMPLE_TYPE(SMMUTestDev, SMMU_TESTDEV_BASE)
 
 #define ATC_ENTRIES     128
 #define INV_MAX         SMMU_ATC_INV_MAX
@@ -29,6 +32,7 @@ typedef enum {
 
 typedef struct {
     XferState state;
+    SMMUv3Endpoint *ep; /* its requester ID */
     bool read;
     bool squashed;      /* ends without touching memory */
     uint32_t pasid;     /* as SMTD_PASID */
@@ -38,7 +42,7 @@ typedef struct {
 } TdXfer;
 
 typedef struct {
-    bool valid;
+    SMMUv3Endpoint *ep; /* the requester ID it was filled with; NULL: free */
     uint32_t pasid;
     uint64_t iova, pa, mask;
     IOMMUAccessFlags perm;
@@ -49,6 +53,7 @@ typedef struct {
     bool used, late;
     uint32_t mode, repeat;
     int64_t when;
+    SMMUv3Endpoint *ep;
     SMMUv3AtcInv inv;
 } TdInvRequest;
 
@@ -62,13 +67,14 @@ struct SMMUTestDev {
     PCIDevice parent_obj;
     MemoryRegion bar;
     SMMUv3Endpoint ep;
-    bool stall_id;
-    uint8_t pasid_width;
+    SMMUv3Endpoint alias_ep;    /* attached with alias=on only */
+    bool stall_id, alias, dma_can_stall;
+    uint8_t pasid_width, vfs;
 
     QEMUTimer *run_timer, *retry_timer, *inv_timer;
     TdXfer xfer[SMTD_SLOTS];
     uint64_t iova, seq, data;
-    uint32_t stride, count, pasid, period_us, ctrl;
+    uint32_t stride, count, pasid, period_us, ctrl, requester;
 
     TdAtcEntry atc[ATC_ENTRIES];
     uint32_t atc_next;
@@ -104,10 +110,22 @@ static inline bool td_in_reset(SMMUTestDev *d)
     return td_now() < d->ready_at;
 }
 
+/* Not there at all: vanished, without power, a virtual function not enabled */
+static inline bool td_absent(SMMUTestDev *d)
+{
+    return d->vanish || !d->parent_obj.enabled;
+}
+
 /* Neither configuration space nor BAR answers */
 static inline bool td_dead(SMMUTestDev *d)
 {
-    return d->vanish || td_in_reset(d);
+    return td_absent(d) || td_in_reset(d);
+}
+
+/* Of either requester ID */
+static inline SMMUTestDev *td_of(SMMUv3Endpoint *ep)
+{
+    return SMMU_TESTDEV_BASE(ep->pdev);
 }
 
 static inline bool td_bus_master(SMMUTestDev *d)

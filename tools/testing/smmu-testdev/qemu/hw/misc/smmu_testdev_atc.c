@@ -16,7 +16,7 @@ TdAtcEntry *td_atc_find(SMMUTestDev *d, TdXfer *x)
     for (int i = 0; i < ATC_ENTRIES; i++) {
         TdAtcEntry *e = &d->atc[i];
 
-        if (e->valid && e->pasid == x->pasid && (e->perm & perm) &&
+        if (e->ep == x->ep && e->pasid == x->pasid && (e->perm & perm) &&
             (x->iova & ~e->mask) == e->iova) {
             return e;
         }
@@ -33,16 +33,18 @@ void td_atc_drop_all(SMMUTestDev *d)
  * A request without a PASID names every entry of its range, whatever PASID it
  * was filled with: there is no way to name only those without one.
  */
-static void atc_drop(SMMUTestDev *d, const SMMUv3AtcInv *inv)
+static void atc_drop(SMMUv3Endpoint *ep, const SMMUv3AtcInv *inv)
 {
+    SMMUTestDev *d = td_of(ep);
+
     for (int i = 0; i < ATC_ENTRIES; i++) {
         TdAtcEntry *e = &d->atc[i];
         uint64_t mask = e->mask | inv->mask;
 
-        if (e->valid && (e->iova & ~mask) == (inv->addr & ~mask) &&
+        if (e->ep == ep && (e->iova & ~mask) == (inv->addr & ~mask) &&
             (!inv->ssv || inv->global ||
              e->pasid == (inv->ssid | SMTD_PASID_VALID))) {
-            e->valid = false;
+            e->ep = NULL;
         }
     }
 }
@@ -51,7 +53,7 @@ TdAtcEntry *td_atc_fill(SMMUTestDev *d, TdXfer *x, const IOMMUTLBEntry *entry)
 {
     TdAtcEntry *e = &d->atc[d->atc_next++ % ATC_ENTRIES];
 
-    e->valid = true;
+    e->ep = x->ep;
     e->pasid = x->pasid;
     e->mask = entry->addr_mask;
     e->iova = x->iova & ~e->mask;
@@ -81,12 +83,13 @@ static void inv_rearm(SMMUTestDev *d)
 /* The request's time has come, or INV_RELEASE decides */
 static void inv_finish(SMMUTestDev *d, TdInvRequest *r, SMMUv3InvAnswer answer)
 {
+    SMMUv3Endpoint *ep = r->ep;
     SMMUv3AtcInv inv = r->inv;
     uint32_t repeat = r->repeat;
 
     r->used = false;
     if (answer == SMMU_INV_DONE) {
-        atc_drop(d, &inv);
+        atc_drop(ep, &inv);
         d->stat[SMTD_S_INV_DONE]++;
     } else if (answer == SMMU_INV_TIMEOUT && r->mode == SMTD_INV_ERROR_LATE) {
         r->used = true;
@@ -94,7 +97,7 @@ static void inv_finish(SMMUTestDev *d, TdInvRequest *r, SMMUv3InvAnswer answer)
         r->mode = SMTD_INV_DELAYED;
         r->when = td_now() + d->inv_late_us * 1000LL;
     }
-    smmuv3_ep_inv_answer(&d->ep, inv.tag, answer, repeat);
+    smmuv3_ep_inv_answer(ep, inv.tag, answer, repeat);
 }
 
 void td_inv_timer(void *opaque)
@@ -114,17 +117,20 @@ void td_inv_timer(void *opaque)
 
 SMMUv3InvAnswer td_atc_inv(SMMUv3Endpoint *ep, const SMMUv3AtcInv *inv)
 {
-    SMMUTestDev *d = container_of(ep, SMMUTestDev, ep);
+    SMMUTestDev *d = td_of(ep);
     uint32_t mode = d->inv_mode;
     TdInvRequest *r = NULL;
 
+    if (!d->parent_obj.enabled) {
+        return SMMU_INV_UR;     /* nobody there: the root complex answers */
+    }
     d->stat[SMTD_S_INV_RX]++;
     if (td_in_reset(d)) {
         smmuv3_violation(SMMU_VIOL_INV_IN_RESET, smmuv3_ep_sid(ep), inv->addr);
         mode = d->flr_inv_mode;
     }
     if (mode == SMTD_INV_PROMPT) {
-        atc_drop(d, inv);
+        atc_drop(ep, inv);
         d->stat[SMTD_S_INV_DONE]++;
         return SMMU_INV_DONE;
     }
@@ -141,7 +147,8 @@ SMMUv3InvAnswer td_atc_inv(SMMUv3Endpoint *ep, const SMMUv3AtcInv *inv)
         return SMMU_INV_TIMEOUT;
     }
     *r = (TdInvRequest) {
-        .used = true, .mode = mode, .repeat = d->inv_repeat, .inv = *inv,
+        .used = true, .mode = mode, .repeat = d->inv_repeat,
+        .ep = ep, .inv = *inv,
         .when = mode == SMTD_INV_NEVER ? INT64_MAX :
                 td_now() + d->inv_delay_us * 1000LL,
     };

@@ -50,36 +50,58 @@ uint32_t td_mark_count(const TdMark *marks)
     return n;
 }
 
-/* An access has been admitted and is about to reach memory */
+/* An access has reached memory */
 static void td_oracle(SMMUTestDev *d, TdXfer *x, uint64_t pa, bool translated)
 {
     if (mark_find(td_pa_marks, pa & ~0xfffull, 0) ||
         mark_find(d->marks, x->iova & ~0xfffull, x->pasid)) {
         smmuv3_violation(translated ? SMMU_VIOL_ATS_MARKED :
-                         SMMU_VIOL_DMA_MARKED, smmuv3_ep_sid(&d->ep), x->iova);
+                         SMMU_VIOL_DMA_MARKED, smmuv3_ep_sid(x->ep), x->iova);
     }
     if (x->state == XFER_READY && x->resets != d->resets) {
-        smmuv3_violation(SMMU_VIOL_STALL_FLR, smmuv3_ep_sid(&d->ep), x->iova);
+        smmuv3_violation(SMMU_VIOL_STALL_FLR, smmuv3_ep_sid(x->ep), x->iova);
     }
 }
 
 /* ---- DMA engine ---- */
 
+/* A transaction has been refused, by whomever */
+static void td_refused(SMMUTestDev *d, int stat)
+{
+    d->stat[stat]++;
+    d->stat[SMTD_S_RESET_FAULT] += td_in_reset(d);
+}
+
+/*
+ * The data phase reaches memory only: a write to a device's registers could
+ * lead back here, or to this function's unplugging.
+ */
 static void td_data(SMMUTestDev *d, TdXfer *x, AddressSpace *as, uint64_t pa,
                     bool translated)
 {
+    const MemTxAttrs attrs = { .memory = 1 };
+    MemTxResult r;
     uint64_t v;
 
-    td_oracle(d, x, pa, translated);
     if (x->read) {
-        address_space_read(as, pa, MEMTXATTRS_UNSPECIFIED, &v, sizeof(v));
+        r = address_space_read(as, pa, attrs, &v, sizeof(v));
+    } else {
+        v = cpu_to_le64(d->seq + 1);
+        r = address_space_write(as, pa, attrs, &v, sizeof(v));
+    }
+    if (r != MEMTX_OK) {
+        td_refused(d, SMTD_S_FAULT);
+        return;
+    }
+    if (x->read) {
         d->data = le64_to_cpu(v);
     } else {
-        v = cpu_to_le64(++d->seq);
-        address_space_write(as, pa, MEMTXATTRS_UNSPECIFIED, &v, sizeof(v));
+        d->seq++;
     }
+    td_oracle(d, x, pa, translated);
     d->stat[SMTD_S_OK]++;
-    trace_smmutd_dma(smmuv3_ep_sid(&d->ep), translated ? "ats" : "dma",
+    d->stat[SMTD_S_RESET_OK] += td_in_reset(d);
+    trace_smmutd_dma(smmuv3_ep_sid(x->ep), translated ? "ats" : "dma",
                      x->read ? "r" : "w", x->pasid, x->iova, pa);
 }
 
@@ -100,31 +122,31 @@ static void td_xfer_ats(SMMUTestDev *d, TdXfer *x)
             .perm = x->read ? IOMMU_RO : IOMMU_RW,
         };
 
-        smmuv3_ep_translate(&d->ep, &req);
+        smmuv3_ep_translate(x->ep, &req);
         switch (req.result) {
         case SMMU_EP_OK:
             if (!x->read && !(req.entry.perm & IOMMU_WO)) {
-                d->stat[SMTD_S_ATS_NONE]++;
+                td_refused(d, SMTD_S_ATS_NONE);
                 return;
             }
             d->stat[SMTD_S_ATC_FILL]++;
             e = td_atc_fill(d, x, &req.entry);
             break;
         case SMMU_EP_NONE:
-            d->stat[SMTD_S_ATS_NONE]++;
+            td_refused(d, SMTD_S_ATS_NONE);
             return;
         case SMMU_EP_UR:
-            d->stat[SMTD_S_ATS_UR]++;
+            td_refused(d, SMTD_S_ATS_UR);
             return;
         default:
-            d->stat[SMTD_S_ATS_CA]++;
+            td_refused(d, SMTD_S_ATS_CA);
             return;
         }
     }
     pa = e->pa | (x->iova & e->mask);
-    if (!smmuv3_ep_translated(&d->ep, pa, x->read)) {
-        d->stat[SMTD_S_FORBIDDEN]++;
-        trace_smmutd_dma(smmuv3_ep_sid(&d->ep), "forbidden",
+    if (!smmuv3_ep_translated(x->ep, pa, x->read)) {
+        td_refused(d, SMTD_S_FORBIDDEN);
+        trace_smmutd_dma(smmuv3_ep_sid(x->ep), "forbidden",
                          x->read ? "r" : "w", x->pasid, x->iova, pa);
         return;
     }
@@ -145,14 +167,15 @@ static void td_xfer(SMMUTestDev *d, TdXfer *x)
      * A retried transaction is the SMMU's, not the function's: Bus Master
      * Enable, a reset or the function's absence do not stop it.
      */
-    if (!retry && !d->rude && (td_dead(d) || !td_bus_master(d))) {
+    if (!retry && (td_absent(d) ||
+                   (!d->rude && (td_in_reset(d) || !td_bus_master(d))))) {
         return;
     }
     if (!retry && (d->ctrl & SMTD_CTRL_ATS) && (d->rude || td_ats_enabled(d))) {
         td_xfer_ats(d, x);
         return;
     }
-    smmuv3_ep_translate(&d->ep, &req);
+    smmuv3_ep_translate(x->ep, &req);
     switch (req.result) {
     case SMMU_EP_OK:
         td_data(d, x, req.entry.target_as,
@@ -179,7 +202,7 @@ static void td_xfer(SMMUTestDev *d, TdXfer *x)
         }
         break;
     default:
-        d->stat[SMTD_S_FAULT]++;
+        td_refused(d, SMTD_S_FAULT);
         x->state = XFER_IDLE;
     }
 }
@@ -193,6 +216,7 @@ void td_run(void *opaque)
 
         if (x->state == XFER_IDLE) {
             *x = (TdXfer) {
+                .ep = d->requester ? &d->alias_ep : &d->ep,
                 .iova = d->iova + (uint64_t)i * d->stride,
                 .pasid = d->pasid, .read = d->ctrl & SMTD_CTRL_READ,
             };
@@ -224,12 +248,12 @@ void td_retry(void *opaque)
 
 void td_stall_end(SMMUv3Endpoint *ep, uint16_t stag, SMMUv3StallEnd end)
 {
-    SMMUTestDev *d = container_of(ep, SMMUTestDev, ep);
+    SMMUTestDev *d = td_of(ep);
 
     for (int i = 0; i < SMTD_SLOTS; i++) {
         TdXfer *x = &d->xfer[i];
 
-        if (x->state != XFER_STALLED || x->stag != stag) {
+        if (x->state != XFER_STALLED || x->ep != ep || x->stag != stag) {
             continue;
         }
         if (end == SMMU_STALL_RETRY && !x->squashed) {
@@ -237,7 +261,7 @@ void td_stall_end(SMMUv3Endpoint *ep, uint16_t stag, SMMUv3StallEnd end)
             x->state = XFER_READY;
             timer_mod(d->retry_timer, td_now() + RETRY_NS);
         } else {
-            d->stat[SMTD_S_ABORT]++;
+            td_refused(d, SMTD_S_ABORT);
             x->state = XFER_IDLE;
         }
         return;

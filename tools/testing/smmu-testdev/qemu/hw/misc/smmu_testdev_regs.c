@@ -9,6 +9,7 @@
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "qemu/log.h"
+#include "hw/pci/pcie_aer.h"
 #include "trace.h"
 
 static SMMUTestDev *td_by_sid(uint32_t sid)
@@ -41,7 +42,10 @@ static uint32_t td_caps(SMMUTestDev *d)
     return (s->stall ? SMTD_CAPS_STALL : 0) |
            (s->ssidsize && d->pasid_width ? SMTD_CAPS_PASID : 0) |
            (s->ats ? SMTD_CAPS_ATS : 0) |
-           (s->sync_msi ? SMTD_CAPS_MSI_SYNC : 0);
+           (s->sync_msi ? SMTD_CAPS_MSI_SYNC : 0) |
+           (d->alias_ep.smmu ? SMTD_CAPS_ALIAS : 0) |
+           (pci_is_vf(&d->parent_obj) ? SMTD_CAPS_VF : 0) |
+           (s->arch_eventq ? SMTD_CAPS_ARCH_EVTQ : 0);
 }
 
 static uint32_t td_reg_read(SMMUTestDev *d, uint32_t reg)
@@ -87,6 +91,8 @@ static uint32_t td_reg_read(SMMUTestDev *d, uint32_t reg)
         return d->data;
     case SMTD_DATA_HI:
         return d->data >> 32;
+    case SMTD_REQUESTER:
+        return d->requester;
     case SMTD_INV_MODE:
         return d->inv_mode;
     case SMTD_INV_DELAY_US:
@@ -102,7 +108,7 @@ static uint32_t td_reg_read(SMMUTestDev *d, uint32_t reg)
         return n;
     case SMTD_ATC_ENTRIES:
         for (int i = 0; i < ATC_ENTRIES; i++) {
-            n += d->atc[i].valid;
+            n += d->atc[i].ep != NULL;
         }
         return n;
     case SMTD_FLR_FLAGS:
@@ -117,6 +123,8 @@ static uint32_t td_reg_read(SMMUTestDev *d, uint32_t reg)
         return d->trpnd;
     case SMTD_IN_RESET:
         return td_in_reset(d);
+    case SMTD_ALIAS_SID:
+        return d->alias_ep.smmu ? smmuv3_ep_sid(&d->alias_ep) : UINT32_MAX;
     case SMTD_HOLD_SEL:
         return d->hold_sel;
     case SMTD_HOLD_OP:
@@ -218,6 +226,15 @@ static void td_mark_ctl(SMMUTestDev *d, uint32_t val)
     }
 }
 
+static void td_stalls_open(SMMUv3Endpoint *ep)
+{
+    uint32_t n = smmuv3_stalls(ep->smmu, ep, false);
+
+    while (n--) {
+        smmuv3_violation(SMMU_VIOL_STALL_OPEN, smmuv3_ep_sid(ep), 0);
+    }
+}
+
 static void td_oracle_ctl(SMMUTestDev *d, uint32_t val)
 {
     SMMUTestDev *o;
@@ -228,11 +245,9 @@ static void td_oracle_ctl(SMMUTestDev *d, uint32_t val)
         break;
     case SMTD_ORACLE_CHECK:
         QLIST_FOREACH(o, &td_devs, next) {
-            uint32_t n = smmuv3_stalls(o->ep.smmu, &o->ep, false);
-
-            while (n--) {
-                smmuv3_violation(SMMU_VIOL_STALL_OPEN, smmuv3_ep_sid(&o->ep),
-                                 0);
+            td_stalls_open(&o->ep);
+            if (o->alias_ep.smmu) {
+                td_stalls_open(&o->alias_ep);
             }
         }
         break;
@@ -243,6 +258,43 @@ void td_set_ready(SMMUTestDev *d)
 {
     d->ready_at = d->flr_ready_ms == SMTD_FLR_READY_NEVER ? INT64_MAX :
                   td_now() + d->flr_ready_ms * 1000000LL;
+}
+
+static void td_requester(SMMUTestDev *d, uint32_t val)
+{
+    if (val > (d->alias_ep.smmu != NULL)) {
+        qemu_log_mask(LOG_GUEST_ERROR,
+                      "smmu-testdev: no such requester ID: %u\n", val);
+        return;
+    }
+    d->requester = val;
+}
+
+/*
+ * Whether the message is sent, and what becomes of it on its way up, is for
+ * Device Control, the masks and the ports in between to say (PCIe 6.2.6).
+ */
+static void td_aer(SMMUTestDev *d, uint32_t val)
+{
+    PCIEAERErr err = { .source_id = pci_requester_id(&d->parent_obj) };
+
+    switch (val) {
+    case SMTD_AER_COR:
+        err.flags = PCIE_AER_ERR_IS_CORRECTABLE;
+        err.status = PCI_ERR_COR_BAD_TLP;
+        break;
+    case SMTD_AER_NONFATAL:
+        err.status = PCI_ERR_UNC_COMP_TIME;
+        break;
+    case SMTD_AER_FATAL:
+        err.status = PCI_ERR_UNC_DLP;
+        break;
+    default:
+        return;
+    }
+    if (!td_dead(d)) {
+        pcie_aer_inject_error(&d->parent_obj, &err);
+    }
 }
 
 static void td_reg_write(SMMUTestDev *d, uint32_t reg, uint32_t val)
@@ -276,6 +328,9 @@ static void td_reg_write(SMMUTestDev *d, uint32_t reg, uint32_t val)
         if (val & SMTD_CTRL_RUN) {
             timer_mod(d->run_timer, td_now() + RETRY_NS);
         }
+        break;
+    case SMTD_REQUESTER:
+        td_requester(d, val);
         break;
     case SMTD_INV_MODE:
         set_mode(&d->inv_mode, val);
@@ -313,6 +368,9 @@ static void td_reg_write(SMMUTestDev *d, uint32_t reg, uint32_t val)
         break;
     case SMTD_TRPND:
         d->trpnd = val & 1;
+        break;
+    case SMTD_AER:
+        td_aer(d, val);
         break;
     case SMTD_HOLD_SEL:
         if (val < SMTD_HOLDS) {
@@ -424,6 +482,7 @@ static const struct {
     { "flr-flags", SMTD_FLR_FLAGS }, { "flr-ready-ms", SMTD_FLR_READY_MS },
     { "flr-inv-mode", SMTD_FLR_INV_MODE }, { "vanish", SMTD_VANISH },
     { "trpnd", SMTD_TRPND }, { "in-reset", SMTD_IN_RESET },
+    { "aer", SMTD_AER }, { "requester", SMTD_REQUESTER },
     { "hold-sel", SMTD_HOLD_SEL }, { "hold-op", SMTD_HOLD_OP },
     { "hold-sid", SMTD_HOLD_SID }, { "hold-skip", SMTD_HOLD_SKIP },
     { "hold-us", SMTD_HOLD_US }, { "hold-ctl", SMTD_HOLD_CTL },
@@ -436,7 +495,7 @@ static const struct {
 
 static bool td_knob_ready(SMMUTestDev *d, Error **errp)
 {
-    if (!d->bar.ops) {
+    if (!d->ep.smmu) {
         error_setg(errp, "only on the running device (qom-set)");
         return false;
     }
@@ -446,7 +505,7 @@ static bool td_knob_ready(SMMUTestDev *d, Error **errp)
 static void td_knob_get(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
-    SMMUTestDev *d = SMMU_TESTDEV(obj);
+    SMMUTestDev *d = SMMU_TESTDEV_BASE(obj);
     uint32_t val;
 
     if (td_knob_ready(d, errp)) {
@@ -458,7 +517,7 @@ static void td_knob_get(Object *obj, Visitor *v, const char *name,
 static void td_knob_set(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
-    SMMUTestDev *d = SMMU_TESTDEV(obj);
+    SMMUTestDev *d = SMMU_TESTDEV_BASE(obj);
     uint32_t val, reg = td_knobs[(uintptr_t)opaque].reg;
 
     if (!td_knob_ready(d, errp) || !visit_type_uint32(v, name, &val, errp)) {

@@ -65,7 +65,8 @@ typedef struct SMMUv3SteView {
 /* Embedded in the device */
 struct SMMUv3Endpoint {
     const SMMUv3EndpointOps *ops;
-    SMMUv3State *smmu;
+    PCIDevice *pdev;
+    SMMUv3State *smmu;          /* NULL: not attached */
     SMMUDevice *sdev;
     SMMUv3SteView ste;
     GHashTable *ss_configs;     /* SubstreamID -> SMMUTransCfg */
@@ -95,10 +96,11 @@ typedef struct SMMUv3EpReq {
 } SMMUv3EpReq;
 
 /*
- * Connects a realized PCI device. False, with @errp set, if the device is not
- * behind an SMMUv3.
+ * Connects requester ID @devfn of the bus of @pdev, which is its own or one
+ * that no function has. False, with @errp set, if the device is not behind an
+ * SMMUv3 or somebody else uses that requester ID.
  */
-bool smmuv3_ep_attach(SMMUv3Endpoint *ep, PCIDevice *pdev,
+bool smmuv3_ep_attach(SMMUv3Endpoint *ep, PCIDevice *pdev, int devfn,
                       const SMMUv3EndpointOps *ops, Error **errp);
 /* Disconnects: open invalidate requests complete, as when the link is down */
 void smmuv3_ep_detach(SMMUv3Endpoint *ep);
