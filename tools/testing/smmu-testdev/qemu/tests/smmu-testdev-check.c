@@ -5,7 +5,8 @@
  * usage: smmu-testdev-check PCI-ADDRESS CASE...
  *
  * OBSERVER=PCI-ADDRESS in the environment names a second function, through
- * whose registers a dead one is watched and brought back.
+ * whose registers a dead one is watched and brought back. PF=PCI-ADDRESS names
+ * the physical function of a virtual one; it is then bound to vfio-pci as well.
  *
  * It binds the function to vfio-pci, drives it through iommufd and a VFIO
  * character device and prints TAP. The benign cases must pass on an unpatched

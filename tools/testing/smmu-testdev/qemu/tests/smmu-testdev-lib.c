@@ -17,6 +17,7 @@ uint64_t cfg_off;
 uint8_t *buf;
 int tests, failures;
 static uint32_t devid;
+static int pf = -1;
 
 static const char *const stat_name[SMTD_S_COUNT] = {
 	"ok", "fault", "stall", "retry", "abort", "atc_hit", "atc_fill",
@@ -124,28 +125,65 @@ void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-void open_device(void)
+/* A function, bound to vfio-pci */
+static int open_vfio(const char *name)
 {
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	struct vfio_region_info info = { .argsz = sizeof(info) };
 	char path[256];
 	glob_t g;
+	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override",
-		 bdf);
+		 name);
 	write_file(path, "vfio-pci");
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/vfio*",
-		 bdf);
+		 name);
 	if (glob(path, 0, NULL, &g))
-		write_file("/sys/bus/pci/drivers_probe", bdf);
+		write_file("/sys/bus/pci/drivers_probe", name);
 	if (glob(path, 0, NULL, &g))
 		die("no vfio device");
 	snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
 		 strrchr(g.gl_pathv[0], '/') + 1);
-	iommufd = open("/dev/iommu", O_RDWR);
-	dev = open(path, O_RDWR);
-	if (iommufd < 0 || dev < 0)
+	fd = open(path, O_RDWR);
+	if (fd < 0)
 		die(path);
+	return fd;
+}
+
+/* The physical function of a virtual one, so that both have the same token */
+static void open_pf(const char *name, uint8_t token[16])
+{
+	uint64_t space[(sizeof(struct vfio_device_feature) + 16) / 8 + 1] = {};
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vfio_device_feature *f = (void *)space;
+
+	if (pf >= 0)
+		return;
+	pf = open_vfio(name);
+	bind.iommufd = open("/dev/iommu", O_RDWR);
+	if (ioctl(pf, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		die("bind the physical function");
+	f->argsz = sizeof(*f) + 16;
+	f->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+	memcpy(f->data, token, 16);
+	if (ioctl(pf, VFIO_DEVICE_FEATURE, f))
+		die("token");
+}
+
+void open_device(void)
+{
+	static uint8_t token[16] = "smmu-testdev-vf";
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+
+	if (getenv("PF")) {
+		open_pf(getenv("PF"), token);
+		bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
+		bind.token_uuid_ptr = (uintptr_t)token;
+	}
+	dev = open_vfio(bdf);
+	iommufd = open("/dev/iommu", O_RDWR);
+	if (iommufd < 0)
+		die("/dev/iommu");
 	bind.iommufd = iommufd;
 	if (ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &bind))
 		die("bind");
