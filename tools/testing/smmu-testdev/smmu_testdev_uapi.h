@@ -72,6 +72,7 @@ struct smtd_info {
 	__u32 page_bytes;
 	__u32 reserved;
 };
+
 #define SMTD_IOC_INFO		_IOR(SMTD_IOC_MAGIC, 0, struct smtd_info)
 
 /**
@@ -96,6 +97,7 @@ struct smtd_counts {
 #define SMTD_CALLS_KEPT			32
 	__u8 last[SMTD_CALLS_KEPT];
 };
+
 #define SMTD_IOC_COUNTS		_IOR(SMTD_IOC_MAGIC, 1, struct smtd_counts)
 
 /**
@@ -117,6 +119,7 @@ struct smtd_sva_bind {
 	__s32 pid;
 	__u32 pasid;
 };
+
 #define SMTD_IOC_SVA_BIND		_IOWR(SMTD_IOC_MAGIC, 2, struct smtd_sva_bind)
 
 /**
@@ -130,6 +133,7 @@ struct smtd_sva_unbind {
 	__u32 pasid;
 	__u32 reserved;
 };
+
 #define SMTD_IOC_SVA_UNBIND		_IOW(SMTD_IOC_MAGIC, 3, struct smtd_sva_unbind)
 
 /* Directions of DMA API mappings, as enum dma_data_direction has them */
@@ -161,6 +165,7 @@ struct smtd_dma_map {
 	__u64 mmap_offset;
 	__u64 phys;
 };
+
 #define SMTD_IOC_DMA_MAP		_IOWR(SMTD_IOC_MAGIC, 4, struct smtd_dma_map)
 
 /**
@@ -177,6 +182,7 @@ struct smtd_dma_unmap {
 	__u32 reserved;
 	__u64 ns;
 };
+
 #define SMTD_IOC_DMA_UNMAP		_IOWR(SMTD_IOC_MAGIC, 5, struct smtd_dma_unmap)
 
 /**
@@ -204,6 +210,7 @@ struct smtd_traffic {
 	__u64 unmap_ns;
 	__u64 max_unmap_ns;
 };
+
 #define SMTD_IOC_TRAFFIC		_IOWR(SMTD_IOC_MAGIC, 6, struct smtd_traffic)
 
 /**
@@ -220,6 +227,7 @@ struct smtd_domain_alloc {
 #define SMTD_DOMAIN_PARENT	0x4	/* IOMMU_HWPT_ALLOC_NEST_PARENT */
 	__u32 id;
 };
+
 #define SMTD_IOC_DOMAIN_ALLOC	_IOWR(SMTD_IOC_MAGIC, 7, struct smtd_domain_alloc)
 
 /**
@@ -239,6 +247,7 @@ struct smtd_domain_id {
 	__u32 id;
 	__u32 reserved;
 };
+
 #define SMTD_IOC_DOMAIN_FREE	_IOW(SMTD_IOC_MAGIC, 8, struct smtd_domain_id)
 
 /**
@@ -265,6 +274,7 @@ struct smtd_domain_attach {
 	__u32 id;
 	__u32 pasid;
 };
+
 #define SMTD_IOC_DOMAIN_ATTACH	_IOW(SMTD_IOC_MAGIC, 9, struct smtd_domain_attach)
 #define SMTD_IOC_DOMAIN_REPLACE	_IOW(SMTD_IOC_MAGIC, 10, struct smtd_domain_attach)
 
@@ -283,6 +293,7 @@ struct smtd_domain_detach {
 	__u32 pasid;
 	__u32 reserved;
 };
+
 #define SMTD_IOC_DOMAIN_DETACH	_IOW(SMTD_IOC_MAGIC, 11, struct smtd_domain_detach)
 
 /**
@@ -307,6 +318,7 @@ struct smtd_domain_map {
 	__u64 mmap_offset;
 	__u64 phys;
 };
+
 #define SMTD_IOC_DOMAIN_MAP		_IOWR(SMTD_IOC_MAGIC, 12, struct smtd_domain_map)
 
 /**
@@ -326,6 +338,7 @@ struct smtd_domain_unmap {
 	__u64 bytes;
 	__u64 ns;
 };
+
 #define SMTD_IOC_DOMAIN_UNMAP	_IOWR(SMTD_IOC_MAGIC, 13, struct smtd_domain_unmap)
 
 /**
@@ -350,6 +363,7 @@ struct smtd_fault_mode {
 	__u32 hold_ms;
 #define SMTD_MAX_HOLD_MS	3600000
 };
+
 #define SMTD_IOC_FAULT_MODE		_IOW(SMTD_IOC_MAGIC, 14, struct smtd_fault_mode)
 #define SMTD_IOC_FAULT_RELEASE	_IOW(SMTD_IOC_MAGIC, 15, struct smtd_domain_id)
 
@@ -388,6 +402,7 @@ struct smtd_fault_stat {
 	__u64 last_addr;
 	__u64 mmap_offset;
 };
+
 #define SMTD_IOC_FAULT_STAT		_IOWR(SMTD_IOC_MAGIC, 16, struct smtd_fault_stat)
 
 #endif

@@ -115,18 +115,18 @@ struct smtd_dev {
 	struct rw_semaphore map_lock;
 	bool unmapped;
 
-	struct mutex lock;
+	struct mutex lock; /* bufs, binds */
 	struct list_head bufs;
 	struct list_head binds;
 
-	struct mutex attach_lock;
+	struct mutex attach_lock; /* atts, and calls to the core for them */
 	struct list_head atts;
 
-	spinlock_t open_lock;
+	spinlock_t open_lock; /* opens, inode */
 	unsigned int opens;
 	struct inode *inode;
 
-	spinlock_t count_lock;
+	spinlock_t count_lock; /* counts */
 	struct smtd_counts counts;
 };
 
@@ -170,7 +170,7 @@ struct smtd_domain {
 	unsigned int atts;
 	bool orphan;
 
-	struct mutex lock;
+	struct mutex lock; /* domain, maps */
 	struct iommu_domain *domain;
 	struct maple_tree maps;
 
@@ -207,6 +207,22 @@ struct smtd_att {
 	u64 begun;
 	u64 finished;
 };
+
+/*
+ * From drivers/iommu/iommu-priv.h, which installed kernel headers do not have.
+ * Exported in the namespace IOMMUFD_INTERNAL; the same in 7.2 and 7.3.
+ */
+int iommu_attach_group_handle(struct iommu_domain *domain,
+			      struct iommu_group *group,
+			      struct iommu_attach_handle *handle);
+void iommu_detach_group_handle(struct iommu_domain *domain,
+			       struct iommu_group *group);
+int iommu_replace_group_handle(struct iommu_group *group,
+			       struct iommu_domain *new_domain,
+			       struct iommu_attach_handle *handle);
+int iommu_replace_device_pasid(struct iommu_domain *domain,
+			       struct device *dev, ioasid_t pasid,
+			       struct iommu_attach_handle *handle);
 
 /* smtd_mem.c */
 struct smtd_mem *smtd_mem_alloc(u64 bytes, bool contiguous);

@@ -12,22 +12,6 @@
 
 #define SMTD_DOMAIN_IDS		XA_LIMIT(1, 0xffff)
 
-/*
- * From drivers/iommu/iommu-priv.h, which installed kernel headers do not have.
- * Exported in the namespace IOMMUFD_INTERNAL; the same in 7.2 and 7.3.
- */
-int iommu_attach_group_handle(struct iommu_domain *domain,
-			      struct iommu_group *group,
-			      struct iommu_attach_handle *handle);
-void iommu_detach_group_handle(struct iommu_domain *domain,
-			       struct iommu_group *group);
-int iommu_replace_group_handle(struct iommu_group *group,
-			       struct iommu_domain *new_domain,
-			       struct iommu_attach_handle *handle);
-int iommu_replace_device_pasid(struct iommu_domain *domain,
-			       struct device *dev, ioasid_t pasid,
-			       struct iommu_attach_handle *handle);
-
 /* Ids; atts and orphan of domains */
 static DEFINE_MUTEX(smtd_domain_lock);
 static DEFINE_XARRAY_ALLOC1(smtd_domains);

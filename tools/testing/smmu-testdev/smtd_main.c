@@ -6,13 +6,14 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "smtd.h"
 
 /* Views of memory begin behind the largest BAR that can be mapped */
-#define SMTD_BAR_MAX	(1ull << 28)
+#define SMTD_BAR_MAX	SZ_256M
 
 static void smtd_dev_free(struct kref *ref)
 {

@@ -10,6 +10,7 @@
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
@@ -20,8 +21,8 @@
 #define SMTD_MEM_SHIFT	28
 #define SMTD_MEM_IDS	XA_LIMIT(1, 0xffff)
 
-/* All memory of the module together: 1 GiB with pages of 4 KiB */
-#define SMTD_MAX_PAGES	(1l << 18)
+/* All memory of the module together */
+#define SMTD_MAX_PAGES	(SZ_1G / PAGE_SIZE)
 
 static DEFINE_XARRAY_ALLOC1(smtd_mems);
 static atomic_long_t smtd_pages;

@@ -7,281 +7,13 @@
  * behaved: it must pass on an unpatched kernel, without a splat and without a
  * violation in the model's oracle.
  */
-#include <fcntl.h>
 #include <glob.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "kselftest_harness.h"
-#include "regs.h"
-#include "smmu_testdev_uapi.h"
-
-#define PAGE	4096ull
-#define IOVA	0x40000000ull
-#define PASID	0x8000u
-#define WRITE	0
-#define NODES	"/dev/smmu_testdev-"
-
-struct td {
-	char bdf[16];
-	int fd;
-	volatile uint32_t *bar;
-};
-
-/* ---- helpers ---- */
-
-static int call(const struct td *td, unsigned long cmd, void *arg)
-{
-	return ioctl(td->fd, cmd, arg) ? -errno : 0;
-}
-
-static bool wait_for(bool (*done)(const struct td *, uint64_t, uint64_t),
-		     const struct td *td, uint64_t a, uint64_t b)
-{
-	for (int ms = 0; ms < 10000; ms++) {
-		if (done(td, a, b))
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
-
-static bool reg_is(const struct td *td, uint64_t reg, uint64_t value)
-{
-	return td->bar[reg / 4] == value;
-}
-
-static uint32_t count(const struct td *td, int n)
-{
-	return td->bar[SMTD_STAT(n) / 4];
-}
-
-/* Transactions that came to nothing, with and without a stall */
-static uint32_t failed(const struct td *td)
-{
-	return count(td, SMTD_S_FAULT) + count(td, SMTD_S_ABORT);
-}
-
-static void start(const struct td *td, uint64_t iova, uint32_t n,
-		  uint32_t pasid, uint32_t ctrl)
-{
-	td->bar[SMTD_STAT_CLEAR / 4] = 0;
-	td->bar[SMTD_IOVA_LO / 4] = iova;
-	td->bar[SMTD_IOVA_HI / 4] = iova >> 32;
-	td->bar[SMTD_COUNT / 4] = n;
-	td->bar[SMTD_STRIDE / 4] = PAGE;
-	td->bar[SMTD_PASID / 4] =
-		pasid == SMTD_NO_PASID ? 0 : pasid | SMTD_PASID_VALID;
-	td->bar[SMTD_CTRL / 4] = ctrl | SMTD_CTRL_RUN;
-}
-
-/* Both the burst and what it left stalled have come to an end */
-static bool ended(const struct td *td)
-{
-	return wait_for(reg_is, td, SMTD_CTRL, 0) &&
-	       wait_for(reg_is, td, SMTD_PENDING, 0);
-}
-
-/* One burst of writes: how many reached memory, -1 if it does not end */
-static int dma(const struct td *td, uint64_t iova, uint32_t n, uint32_t pasid)
-{
-	start(td, iova, n, pasid, WRITE);
-	return ended(td) ? (int)count(td, SMTD_S_OK) : -1;
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int ret = 0;
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
-static int driver(const char *what, const char *bdf)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/smmu_testdev/%s",
-		 what);
-	return write_file(path, bdf);
-}
-
-static int device(const char *bdf, const char *what)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, what);
-	return write_file(path, "1");
-}
-
-static int open_td(struct td *td)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), NODES "%s", td->bdf);
-	td->fd = open(path, O_RDWR | O_CLOEXEC);
-	return td->fd < 0 ? -errno : 0;
-}
-
-static volatile uint64_t *view(const struct td *td, uint64_t offset,
-			       uint64_t bytes)
-{
-	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, td->fd,
-		    offset);
-}
-
-static volatile uint64_t *anon(uint64_t pages)
-{
-	return mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-/* Memory that the kernel can read and not write */
-static void *read_only(const void *arg, size_t bytes)
-{
-	void *page = (void *)anon(1);
-
-	memcpy(page, arg, bytes);
-	mprotect(page, PAGE, PROT_READ);
-	return page;
-}
-
-static int alloc(const struct td *td, uint32_t flags, uint32_t *id)
-{
-	struct smtd_domain_alloc a = { .flags = flags };
-	int ret = call(td, SMTD_IOC_DOMAIN_ALLOC, &a);
-
-	*id = a.id;
-	return ret;
-}
-
-static int free_domain(const struct td *td, uint32_t id)
-{
-	struct smtd_domain_id a = { .id = id };
-
-	return call(td, SMTD_IOC_DOMAIN_FREE, &a);
-}
-
-static int attach(const struct td *td, uint32_t id, uint32_t pasid)
-{
-	struct smtd_domain_attach a = { .id = id, .pasid = pasid };
-
-	return call(td, SMTD_IOC_DOMAIN_ATTACH, &a);
-}
-
-static int replace(const struct td *td, uint32_t id, uint32_t pasid)
-{
-	struct smtd_domain_attach a = { .id = id, .pasid = pasid };
-
-	return call(td, SMTD_IOC_DOMAIN_REPLACE, &a);
-}
-
-static int detach(const struct td *td, uint32_t pasid)
-{
-	struct smtd_domain_detach a = { .pasid = pasid };
-
-	return call(td, SMTD_IOC_DOMAIN_DETACH, &a);
-}
-
-static int map(const struct td *td, uint32_t id, uint64_t iova, uint64_t bytes,
-	       volatile uint64_t **mem)
-{
-	struct smtd_domain_map a = {
-		.id = id, .iova = iova, .bytes = bytes,
-		.flags = SMTD_MAP_READ | SMTD_MAP_WRITE,
-	};
-	int ret = call(td, SMTD_IOC_DOMAIN_MAP, &a);
-
-	if (!ret && mem)
-		*mem = view(td, a.mmap_offset, bytes);
-	return ret;
-}
-
-static int unmap(const struct td *td, uint32_t id, uint64_t iova,
-		 uint64_t bytes)
-{
-	struct smtd_domain_unmap a = { .id = id, .iova = iova, .bytes = bytes };
-
-	return call(td, SMTD_IOC_DOMAIN_UNMAP, &a);
-}
-
-static int mode(const struct td *td, uint32_t id, uint32_t what, uint32_t then,
-		uint32_t hold_ms)
-{
-	struct smtd_fault_mode a = { .id = id, .mode = what, .then = then,
-				     .hold_ms = hold_ms };
-
-	return call(td, SMTD_IOC_FAULT_MODE, &a);
-}
-
-static int release(const struct td *td, uint32_t id)
-{
-	struct smtd_domain_id a = { .id = id };
-
-	return call(td, SMTD_IOC_FAULT_RELEASE, &a);
-}
-
-static struct smtd_fault_stat fault_stat(const struct td *td, uint32_t id)
-{
-	struct smtd_fault_stat a = { .id = id };
-
-	if (call(td, SMTD_IOC_FAULT_STAT, &a))
-		a.id = 0;
-	return a;
-}
-
-static bool held_is(const struct td *td, uint64_t id, uint64_t n)
-{
-	return fault_stat(td, id).held == n;
-}
-
-static bool finished_is(const struct td *td, uint64_t id, uint64_t n)
-{
-	return fault_stat(td, id).finished == n;
-}
-
-static int bind_process(const struct td *td, pid_t pid, uint32_t *pasid)
-{
-	struct smtd_sva_bind a = { .pid = pid };
-	int ret = call(td, SMTD_IOC_SVA_BIND, &a);
-
-	*pasid = a.pasid;
-	return ret;
-}
-
-static int unbind_process(const struct td *td, uint32_t pasid)
-{
-	struct smtd_sva_unbind a = { .pasid = pasid };
-
-	return call(td, SMTD_IOC_SVA_UNBIND, &a);
-}
-
-static sigjmp_buf bus_error;
-
-static void on_bus_error(int sig)
-{
-	siglongjmp(bus_error, sig);
-}
-
-/* SMTD_ID, or 0 if the view is gone */
-static uint32_t probe_bar(const struct td *td)
-{
-	uint32_t id = 0;
-
-	signal(SIGBUS, on_bus_error);
-	if (!sigsetjmp(bus_error, 1))
-		id = td->bar[SMTD_ID / 4];
-	signal(SIGBUS, SIG_DFL);
-	return id;
-}
+#include "smtd_test.h"
 
 FIXTURE(testdev) {
 	struct td a, b;
@@ -299,18 +31,18 @@ FIXTURE_SETUP(testdev)
 		snprintf(td[i]->bdf, sizeof(td[i]->bdf), "%s",
 			 g.gl_pathv[i] + strlen(NODES));
 		ASSERT_EQ(0, open_td(td[i]));
-		td[i]->bar = (void *)view(td[i], 0, SMTD_BAR_SIZE);
+		td[i]->bar = view(td[i], 0, SMTD_BAR_SIZE);
 		ASSERT_NE(MAP_FAILED, td[i]->bar);
-		ASSERT_EQ(SMTD_MAGIC, td[i]->bar[SMTD_ID / 4]);
+		ASSERT_EQ(SMTD_MAGIC, rd(td[i], SMTD_ID));
 	}
 	globfree(&g);
-	self->a.bar[SMTD_ORACLE_CTL / 4] = SMTD_ORACLE_CLEAR;
+	wr(&self->a, SMTD_ORACLE_CTL, SMTD_ORACLE_CLEAR);
 }
 
 FIXTURE_TEARDOWN(testdev)
 {
 	if (probe_bar(&self->b) == SMTD_MAGIC)
-		EXPECT_EQ(0, self->b.bar[SMTD_VIOL_TOTAL / 4]);
+		EXPECT_EQ(0, rd(&self->b, SMTD_VIOL_TOTAL));
 	close(self->a.fd);
 	close(self->b.fd);
 }
@@ -348,7 +80,7 @@ TEST_F(testdev, needs_a_capability)
 TEST_F(testdev, bar_views)
 {
 	char path[64];
-	uint32_t *bar;
+	__u32 *bar;
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0",
@@ -367,7 +99,7 @@ TEST_F(testdev, bar_views)
 TEST_F(testdev, reset_is_counted)
 {
 	struct smtd_counts before, after;
-	uint32_t n;
+	__u32 n;
 
 	ASSERT_EQ(0, call(&self->a, SMTD_IOC_COUNTS, &before));
 	ASSERT_EQ(0, device(self->a.bdf, "reset"));
@@ -382,17 +114,17 @@ TEST_F(testdev, reset_is_counted)
 	 * An unpatched kernel restores the PASID capability with ATS enabled.
 	 * That is another test's concern, so this kind alone is forgiven here.
 	 */
-	EXPECT_EQ(self->a.bar[SMTD_VIOL(SMTD_V_PASID_ATS) / 4],
-		  self->a.bar[SMTD_VIOL_TOTAL / 4]);
-	self->a.bar[SMTD_ORACLE_CTL / 4] = SMTD_ORACLE_CLEAR;
+	EXPECT_EQ(rd(&self->a, SMTD_VIOL(SMTD_V_PASID_ATS)),
+		  rd(&self->a, SMTD_VIOL_TOTAL));
+	wr(&self->a, SMTD_ORACLE_CTL, SMTD_ORACLE_CLEAR);
 }
 
 /* ---- SVA ---- */
 
 TEST_F(testdev, sva_of_the_caller)
 {
-	volatile uint64_t *mem = anon(4);
-	uint32_t pasid, again;
+	__u64 *mem = anon(4);
+	__u32 pasid, again;
 
 	ASSERT_EQ(0, bind_process(&self->a, 0, &pasid));
 	/* Nobody has touched these pages: every one is a fault */
@@ -400,7 +132,7 @@ TEST_F(testdev, sva_of_the_caller)
 	EXPECT_EQ(4, count(&self->a, SMTD_S_STALL));
 	EXPECT_EQ(4, count(&self->a, SMTD_S_RETRY));
 	for (int i = 0; i < 4; i++)
-		EXPECT_NE(0, mem[i * PAGE / 8]);
+		EXPECT_NE(0, word(mem, i));
 	EXPECT_EQ(0, dma(&self->a, 0, 1, pasid));
 	EXPECT_EQ(1, failed(&self->a));
 
@@ -415,8 +147,8 @@ TEST_F(testdev, sva_of_the_caller)
 
 TEST_F(testdev, sva_of_a_process_that_is_killed)
 {
-	volatile uint64_t *mem = anon(2);
-	uint32_t pasid, unused;
+	__u64 *mem = anon(2);
+	__u32 pasid, unused;
 	int ready[2];
 	pid_t child;
 	char c;
@@ -426,7 +158,7 @@ TEST_F(testdev, sva_of_a_process_that_is_killed)
 	if (!child) {
 		/* Ours, not the parent's: a child can see and change it only here */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		while (!mem[0])
+		while (!word(mem, 0))
 			usleep(1000);
 		if (write(ready[1], "x", 1) == 1)
 			pause();
@@ -436,17 +168,17 @@ TEST_F(testdev, sva_of_a_process_that_is_killed)
 	EXPECT_EQ(2, dma(&self->a, (uintptr_t)mem, 2, pasid));
 	/* The child has seen it, and it is not our memory */
 	ASSERT_EQ(1, read(ready[0], &c, 1));
-	EXPECT_EQ(0, mem[0]);
+	EXPECT_EQ(0, word(mem, 0));
 
 	/* Killed while the device keeps writing */
-	self->a.bar[SMTD_PERIOD_US / 4] = 100;
+	wr(&self->a, SMTD_PERIOD_US, 100);
 	start(&self->a, (uintptr_t)mem, 2, pasid, SMTD_CTRL_LOOP);
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, NULL, 0));
 	for (int ms = 0; ms < 10000 && !failed(&self->a); ms++)
 		usleep(1000);
 	EXPECT_LT(0, failed(&self->a));
-	self->a.bar[SMTD_CTRL / 4] = 0;
+	wr(&self->a, SMTD_CTRL, 0);
 	EXPECT_TRUE(ended(&self->a));
 	EXPECT_EQ(0, dma(&self->a, (uintptr_t)mem, 2, pasid));
 
@@ -459,7 +191,7 @@ TEST_F(testdev, sva_bad_arguments)
 {
 	struct smtd_sva_bind bind = {};
 	struct smtd_sva_unbind unbind = { .reserved = 1 };
-	uint32_t pasid;
+	__u32 pasid;
 
 	EXPECT_EQ(-EINVAL, bind_process(&self->a, -1, &pasid));
 	EXPECT_EQ(-ESRCH, bind_process(&self->a, 0x7fffffff, &pasid));
@@ -485,7 +217,7 @@ TEST_F(testdev, dma_map_and_unmap)
 	struct smtd_dma_map m = { .bytes = 8 * PAGE,
 				  .direction = SMTD_FROM_DEVICE };
 	struct smtd_dma_unmap u = {};
-	volatile uint64_t *mem;
+	__u64 *mem;
 
 	ASSERT_EQ(0, call(&self->a, SMTD_IOC_DMA_MAP, &m));
 	mem = view(&self->a, m.mmap_offset, 8 * PAGE);
@@ -493,7 +225,7 @@ TEST_F(testdev, dma_map_and_unmap)
 	EXPECT_EQ(MAP_FAILED, view(&self->a, m.mmap_offset, 9 * PAGE));
 	EXPECT_EQ(8, dma(&self->a, m.iova, 8, SMTD_NO_PASID));
 	for (int i = 0; i < 8; i++)
-		EXPECT_NE(0, mem[i * PAGE / 8]);
+		EXPECT_NE(0, word(mem, i));
 
 	u.handle = m.handle;
 	/* A handle is a function's own */
@@ -505,7 +237,7 @@ TEST_F(testdev, dma_map_and_unmap)
 	mem[0] = 0;
 	EXPECT_EQ(0, dma(&self->a, m.iova, 8, SMTD_NO_PASID));
 	EXPECT_EQ(8, failed(&self->a));
-	EXPECT_EQ(0, mem[0]);
+	EXPECT_EQ(0, word(mem, 0));
 	EXPECT_EQ(MAP_FAILED, view(&self->a, m.mmap_offset, PAGE));
 }
 
@@ -582,7 +314,7 @@ FIXTURE(domain) {
 };
 
 FIXTURE_VARIANT(domain) {
-	uint32_t pasid;
+	__u32 pasid;
 };
 
 FIXTURE_VARIANT_ADD(domain, rid) {
@@ -605,8 +337,8 @@ FIXTURE_TEARDOWN(domain)
 
 TEST_F(domain, map_attach_write_detach)
 {
-	uint32_t id, pasid = variant->pasid;
-	volatile uint64_t *mem;
+	__u32 id, pasid = variant->pasid;
+	__u64 *mem;
 
 	ASSERT_EQ(0, alloc(&self->a, 0, &id));
 	ASSERT_EQ(0, map(&self->a, id, IOVA, 4 * PAGE, &mem));
@@ -614,7 +346,7 @@ TEST_F(domain, map_attach_write_detach)
 	ASSERT_EQ(0, attach(&self->a, id, pasid));
 	EXPECT_EQ(-EBUSY, attach(&self->a, id, pasid));
 	EXPECT_EQ(4, dma(&self->a, IOVA, 4, pasid));
-	EXPECT_NE(0, mem[3 * PAGE / 8]);
+	EXPECT_NE(0, word(mem, 3));
 	ASSERT_EQ(0, unmap(&self->a, id, IOVA, 4 * PAGE));
 	EXPECT_EQ(0, dma(&self->a, IOVA, 4, pasid));
 	ASSERT_EQ(0, map(&self->a, id, IOVA, PAGE, NULL));
@@ -629,8 +361,8 @@ TEST_F(domain, map_attach_write_detach)
 
 TEST_F(domain, shared_by_two_functions)
 {
-	uint32_t id, pasid = variant->pasid;
-	volatile uint64_t *mem;
+	__u32 id, pasid = variant->pasid;
+	__u64 *mem;
 
 	ASSERT_EQ(0, alloc(&self->a, 0, &id));
 	ASSERT_EQ(0, map(&self->b, id, IOVA, 2 * PAGE, &mem));
@@ -638,14 +370,14 @@ TEST_F(domain, shared_by_two_functions)
 	ASSERT_EQ(0, attach(&self->b, id, pasid));
 	EXPECT_EQ(1, dma(&self->a, IOVA, 1, pasid));
 	EXPECT_EQ(1, dma(&self->b, IOVA + PAGE, 1, pasid));
-	EXPECT_NE(0, mem[0]);
-	EXPECT_NE(0, mem[PAGE / 8]);
+	EXPECT_NE(0, word(mem, 0));
+	EXPECT_NE(0, word(mem, 1));
 	ASSERT_EQ(0, detach(&self->a, pasid));
 	EXPECT_EQ(0, dma(&self->a, IOVA, 1, pasid));
 	EXPECT_EQ(2, dma(&self->b, IOVA, 2, pasid));
 
 	/* With the last file of its owner the id goes, the domain does not */
-	munmap((void *)self->a.bar, SMTD_BAR_SIZE);
+	munmap(self->a.bar, SMTD_BAR_SIZE);
 	close(self->a.fd);
 	EXPECT_EQ(-ENOENT, map(&self->b, id, IOVA + 8 * PAGE, PAGE, NULL));
 	EXPECT_EQ(2, dma(&self->b, IOVA, 2, pasid));
@@ -655,8 +387,8 @@ TEST_F(domain, shared_by_two_functions)
 
 TEST_F(domain, replace)
 {
-	uint32_t one, two, pasid = variant->pasid;
-	volatile uint64_t *mem1, *mem2;
+	__u32 one, two, pasid = variant->pasid;
+	__u64 *mem1, *mem2;
 
 	ASSERT_EQ(0, alloc(&self->a, 0, &one));
 	ASSERT_EQ(0, alloc(&self->a, SMTD_DOMAIN_FAULT, &two));
@@ -665,13 +397,13 @@ TEST_F(domain, replace)
 	EXPECT_EQ(-ENOENT, replace(&self->a, one, pasid));
 	ASSERT_EQ(0, attach(&self->a, one, pasid));
 	EXPECT_EQ(1, dma(&self->a, IOVA, 1, pasid));
-	EXPECT_EQ(0, mem2[0]);
+	EXPECT_EQ(0, word(mem2, 0));
 	ASSERT_EQ(0, replace(&self->a, two, pasid));
 	EXPECT_EQ(0, free_domain(&self->a, one));
 	mem1[0] = 0;
 	EXPECT_EQ(1, dma(&self->a, IOVA, 1, pasid));
-	EXPECT_EQ(0, mem1[0]);
-	EXPECT_NE(0, mem2[0]);
+	EXPECT_EQ(0, word(mem1, 0));
+	EXPECT_NE(0, word(mem2, 0));
 	/* The same domain again: another handle */
 	ASSERT_EQ(0, replace(&self->a, two, pasid));
 	ASSERT_EQ(0, mode(&self->a, two, SMTD_FAULT_SUCCESS, 0, 0));
@@ -685,9 +417,9 @@ TEST_F(domain, replace)
 
 TEST_F(domain, faults_are_answered)
 {
-	uint32_t id, pasid = variant->pasid;
+	__u32 id, pasid = variant->pasid;
 	struct smtd_fault_stat s;
-	volatile uint64_t *mem;
+	__u64 *mem;
 
 	ASSERT_EQ(0, alloc(&self->a, SMTD_DOMAIN_FAULT, &id));
 	ASSERT_EQ(0, attach(&self->a, id, pasid));
@@ -711,7 +443,7 @@ TEST_F(domain, faults_are_answered)
 	EXPECT_EQ(2, s.mapped);
 	mem = view(&self->a, s.mmap_offset, PAGE);
 	ASSERT_NE(MAP_FAILED, mem);
-	EXPECT_NE(0, mem[0]);
+	EXPECT_NE(0, word(mem, 0));
 	/* What faulted in is mapped as by SMTD_IOC_DOMAIN_MAP */
 	EXPECT_EQ(-EEXIST, map(&self->a, id, IOVA, PAGE, NULL));
 	EXPECT_EQ(0, unmap(&self->a, id, IOVA, PAGE));
@@ -722,7 +454,7 @@ TEST_F(domain, faults_are_answered)
 
 TEST_F(domain, handlers_are_held)
 {
-	uint32_t id, pasid = variant->pasid;
+	__u32 id, pasid = variant->pasid;
 	struct smtd_fault_stat s;
 
 	ASSERT_EQ(0, alloc(&self->a, SMTD_DOMAIN_FAULT, &id));
@@ -734,7 +466,7 @@ TEST_F(domain, handlers_are_held)
 	s = fault_stat(&self->a, id);
 	EXPECT_EQ(2, s.begun);
 	EXPECT_EQ(0, s.finished);
-	EXPECT_EQ(2, self->a.bar[SMTD_STALLED / 4]);
+	EXPECT_EQ(2, rd(&self->a, SMTD_STALLED));
 	/* Through any function's file */
 	ASSERT_EQ(0, release(&self->b, id));
 	EXPECT_TRUE(ended(&self->a));
@@ -751,17 +483,17 @@ TEST_F(domain, handlers_are_held)
 			  0));
 	start(&self->a, IOVA + 4 * PAGE, 2, pasid, WRITE);
 	ASSERT_TRUE(wait_for(held_is, &self->a, id, 2));
-	munmap((void *)self->a.bar, SMTD_BAR_SIZE);
+	munmap(self->a.bar, SMTD_BAR_SIZE);
 	close(self->a.fd);
 	ASSERT_EQ(0, open_td(&self->a));
-	self->a.bar = (void *)view(&self->a, 0, SMTD_BAR_SIZE);
+	self->a.bar = view(&self->a, 0, SMTD_BAR_SIZE);
 	EXPECT_TRUE(ended(&self->a));
 	EXPECT_EQ(-ENOENT, release(&self->a, id));
 }
 
 TEST_F(domain, bad_arguments)
 {
-	uint32_t id, plain, pasid = variant->pasid;
+	__u32 id, plain, pasid = variant->pasid;
 	struct smtd_domain_map m = { .flags = SMTD_MAP_READ, .iova = IOVA,
 				     .bytes = PAGE };
 	struct smtd_domain_alloc a = { .flags = 8 };
@@ -839,10 +571,10 @@ TEST_F(domain, bad_arguments)
 /* ---- removal ---- */
 
 /* Something of every kind, for the removal to undo; the id of a fault domain */
-static uint32_t litter(const struct td *td)
+static __u32 litter(const struct td *td)
 {
 	struct smtd_dma_map m = { .bytes = PAGE };
-	uint32_t pasid, rid, id;
+	__u32 pasid, rid, id;
 
 	if (bind_process(td, 0, &pasid) || call(td, SMTD_IOC_DMA_MAP, &m) ||
 	    alloc(td, 0, &rid) || map(td, rid, IOVA, PAGE, NULL) ||
@@ -859,7 +591,7 @@ TEST_F(testdev, unbind_while_open)
 	struct td *a = &self->a;
 	struct smtd_info info;
 	struct td again = *a;
-	uint32_t id;
+	__u32 id;
 
 	id = litter(a);
 	ASSERT_NE(0, id);
@@ -904,7 +636,7 @@ TEST_F(testdev, remove_while_open)
 static pid_t worker(const struct td *td, int go, int which)
 {
 	pid_t child = fork();
-	uint32_t id, pasid;
+	__u32 id, pasid;
 	int ret;
 
 	if (child)
