@@ -328,6 +328,28 @@ bool smtd_dma_settled(struct smtd *d)
 	return smtd_wait_reg(d, SMTD_PENDING, 0);
 }
 
+/* A stall is counted once: retried, it ends as one of these or stalls again. */
+static u32 smtd_tries(struct smtd *d)
+{
+	static const unsigned int ends[] = {
+		SMTD_S_OK, SMTD_S_FAULT, SMTD_S_STALL, SMTD_S_ATS_NONE, SMTD_S_ATS_UR,
+		SMTD_S_ATS_CA, SMTD_S_FORBIDDEN,
+	};
+	u32 sum = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		sum += smtd_stat(d, ends[i]);
+	return sum;
+}
+
+bool smtd_wait_tries(struct smtd *d, u32 n)
+{
+	u32 before = smtd_tries(d);
+
+	return smtd_until(smtd_tries(d) - before >= n);
+}
+
 u64 smtd_dma_data(struct smtd *d)
 {
 	return smtd_read(d, SMTD_DATA_LO) | (u64)smtd_read(d, SMTD_DATA_HI) << 32;

@@ -151,6 +151,12 @@ void smtd_dma_stop(struct smtd *d);
 /* Every transaction has an end: none stalled, none to be retried. */
 bool smtd_dma_settled(struct smtd *d);
 
+/*
+ * Wait until the function has tried @n transactions more, whatever came of them.
+ * False if it does not try any more.
+ */
+bool smtd_wait_tries(struct smtd *d, u32 n);
+
 /* What the last read transaction returned */
 u64 smtd_dma_data(struct smtd *d);
 

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Functions that go on with their DMA when they are reset.
+ *
+ * usage: testdev_reset [options of kselftest_harness.h] OBSERVER FUNCTION...
+ *
+ * The observer is bound to no driver. The others are reset, and watched through it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "smtd.h"
+
+#include "../kselftest_harness.h"
+
+#define IOVA		0x40000000ULL
+#define PAGES		16
+#define TIMEOUT_S	240
+#define TRIES		50
+
+static char **bdfs;
+static int nr_bdfs;
+
+FIXTURE(one_function) {
+	struct smtd *observer, *dev;
+	struct iommu *iommu;
+	void *mem;
+};
+
+FIXTURE_SETUP(one_function)
+{
+	ASSERT_GE(nr_bdfs, 2);
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	self->observer = smtd_watch(bdfs[0]);
+	self->dev = smtd_open(bdfs[1], self->iommu);
+	smtd_observe(self->dev, self->observer);
+	self->mem = smtd_alloc(PAGES);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, PAGES * SMTD_PAGE);
+	ASSERT_EQ(smtd_attach(self->dev, self->iommu->ioas_id), 0);
+}
+
+FIXTURE_TEARDOWN(one_function)
+{
+	/* Makes the function ready again, or closing it would take as long as a reset. */
+	smtd_behave(self->dev);
+	smtd_print(self->dev, bdfs[1]);
+	smtd_close(self->dev);
+	smtd_close(self->observer);
+	iommu_cleanup(self->iommu);
+}
+
+/*
+ * FLR that never ends: the kernel gives up after more than a minute and reports
+ * an error. What the function is doing then is anybody's guess, so it must be
+ * left behind the fence that was shut for the reset: no access to memory, and no
+ * invalidation, which it would not answer. A kernel that knows the result of a
+ * reset when it ends it does not open the fence after this one.
+ */
+TEST_F_TIMEOUT(one_function, stays_fenced_when_its_reset_has_failed, TIMEOUT_S)
+{
+	struct smtd *dev = self->dev;
+	u32 inside, after;
+	u64 begin, end;
+	int ret;
+
+	smtd_dma_start(dev, .iova = IOVA, .period_us = 10000);
+	ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_OK, 5));
+	smtd_flr(dev, SMTD_FLR_KEEP_DMA, SMTD_FLR_READY_NEVER);
+
+	begin = smtd_now_us();
+	smtd_stat_clear(dev);
+	ret = smtd_reset(dev);
+	end = smtd_now_us();
+	inside = smtd_stat(dev, SMTD_S_OK);
+	ASSERT_LT(ret, 0);
+	ASSERT_EQ(smtd_read(dev, SMTD_IN_RESET), 1);
+	ASSERT_TRUE(smtd_wait_tries(dev, TRIES));
+	after = smtd_stat(dev, SMTD_S_OK) - inside;
+
+	printf("# reset returned %d after %llu s; DMA that reached memory: %u before that, %u after it\n",
+	       ret, (unsigned long long)(end - begin) / 1000000, inside, after);
+	EXPECT_EQ(smtd_violations(dev), 0);
+	EXPECT_EQ(after, 0);
+}
+
+FIXTURE(bus) {
+	struct smtd *observer, *dev[2];
+	struct iommu *iommu;
+	void *mem;
+};
+
+FIXTURE_SETUP(bus)
+{
+	int i;
+
+	ASSERT_GE(nr_bdfs, 3);
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	self->mem = smtd_alloc(PAGES);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, PAGES * SMTD_PAGE);
+	self->observer = smtd_watch(bdfs[0]);
+	for (i = 0; i < 2; i++) {
+		self->dev[i] = smtd_open(bdfs[i + 1], self->iommu);
+		smtd_observe(self->dev[i], self->observer);
+		ASSERT_EQ(smtd_attach(self->dev[i], self->iommu->ioas_id), 0);
+	}
+}
+
+FIXTURE_TEARDOWN(bus)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		smtd_behave(self->dev[i]);
+		smtd_print(self->dev[i], bdfs[i + 1]);
+	}
+	for (i = 0; i < 2; i++)
+		smtd_close(self->dev[i]);
+	smtd_close(self->observer);
+	iommu_cleanup(self->iommu);
+}
+
+static int hot_reset(void *arg)
+{
+	return smtd_hot_reset(arg);
+}
+
+static bool all_inside(struct smtd **dev)
+{
+	return smtd_read(dev[0], SMTD_IN_RESET) && smtd_read(dev[1], SMTD_IN_RESET);
+}
+
+/*
+ * A hot reset of the bus is a reset of each of its functions, and must be fenced
+ * as one. The functions go on with their DMA inside; none of it reaches memory
+ * when the fence is shut before the reset of the bus begins and opened only when
+ * they are ready again.
+ */
+TEST_F_TIMEOUT(bus, functions_are_fenced_inside_a_hot_reset, TIMEOUT_S)
+{
+	u32 ok[2], more[2];
+	struct smtd_call reset;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		smtd_dma_start(self->dev[i], .iova = IOVA + i * SMTD_PAGE);
+		ASSERT_TRUE(smtd_wait_stat(self->dev[i], SMTD_S_OK, 5));
+		smtd_flr(self->dev[i], SMTD_FLR_KEEP_DMA, 800);
+		smtd_stat_clear(self->dev[i]);
+	}
+
+	smtd_call_start(&reset, hot_reset, self->dev[0]);
+	ASSERT_TRUE(smtd_until(all_inside(self->dev)));
+	for (i = 0; i < 2; i++)
+		ok[i] = smtd_stat(self->dev[i], SMTD_S_OK);
+	for (i = 0; i < 2; i++)
+		ASSERT_TRUE(smtd_wait_tries(self->dev[i], TRIES));
+	for (i = 0; i < 2; i++)
+		more[i] = smtd_stat(self->dev[i], SMTD_S_OK) - ok[i];
+	ASSERT_TRUE(all_inside(self->dev));
+	ASSERT_EQ(smtd_call_join(&reset), 0);
+
+	printf("# inside the hot reset reached memory: %u writes of %s, %u of %s\n",
+	       more[0], bdfs[1], more[1], bdfs[2]);
+	EXPECT_EQ(more[0], 0);
+	EXPECT_EQ(more[1], 0);
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(smtd_stat(self->dev[i], SMTD_S_RESET), 1);
+#ifdef SMTD_S_RESET_OK
+		EXPECT_EQ(smtd_stat(self->dev[i], SMTD_S_RESET_OK), 0);
+#endif
+	}
+
+	/* And they work again. */
+	for (i = 0; i < 2; i++) {
+		smtd_behave(self->dev[i]);
+		EXPECT_EQ(smtd_dma_run(self->dev[i], .iova = IOVA), 1);
+	}
+	EXPECT_EQ(smtd_violations(self->observer), 0);
+}
+
+int main(int argc, char *argv[])
+{
+	bdfs = vfio_selftests_get_bdfs(&argc, argv, &nr_bdfs);
+	return test_harness_run(argc, argv);
+}
