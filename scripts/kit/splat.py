@@ -63,7 +63,8 @@ def scan(lines, expected=(), known=None):
     """(splats that nobody asked for, expected patterns that did not occur).
 
     A splat that a test asks for ends with its trace: what the trace quotes is
-    not counted again, but a second splat after it is.
+    not counted again, but a second splat after it is. The expression that asks
+    for it begins in the splat's first line, and may go on in those that follow.
     """
     table = patterns()
     excused = exceptions() if known is None else known
@@ -77,7 +78,8 @@ def scan(lines, expected=(), known=None):
         name = next((n for n, regex in table if regex.search(line)), None)
         if not name or number < quiet_until or any(regex.search(line) for regex in excused):
             continue
-        hit = next((regex for regex in wanted if regex.search(line)), None)
+        text = "\n".join(lines[number:number + CONTEXT])
+        hit = next((regex for regex in wanted if (m := regex.search(text)) and m.start() <= len(line)), None)
         if hit:
             seen.add(hit)
             quiet_until = end_of(lines, number) or number + 1

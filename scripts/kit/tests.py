@@ -37,6 +37,7 @@ class Test:
     qemu: list = field(default_factory=list)
     trace: list = field(default_factory=list)
     expect_splat: list = field(default_factory=list)
+    lockdep_off: str = ""        # why the splat that is asked for may turn lockdep off
     cmdline: str = ""
     kunit: str = ""              # filter_glob of KUnit suites that run during this boot
     host_check: str = ""
@@ -90,6 +91,8 @@ def parse(path):
     for key, value, known in (("series", test.series, ("cures", "not-yet")), ("run", test.run, ("check", "all"))):
         if value not in known:
             raise KitError(f"{path.name}: {key} cannot be '{value}'", "one of: " + ", ".join(known))
+    if test.lockdep_off and not test.expect_splat:
+        raise KitError(f"{path.name}: lockdep-off without expect-splat", "name the splat that turns it off")
     if test.series == "not-yet" and not test.base_fails:
         raise KitError(f"{path.name}: a test without a cure must say how the base fails", "base: fail REGEX")
     if (test.bites_without or test.bites_with) and not test.bites_how:

@@ -324,6 +324,14 @@
 #define SMTD_PEER_SID		0x200
 /* RO: 1 if there is one */
 #define SMTD_PEER_PRESENT	0x204
+/* Hot-plug: ADD does what device_add would do with the property "plug", REMOVE
+ * what device_del would do (the guest is asked). Reads as DONE or FAILED after;
+ * REMOVE is done when the guest has been asked. */
+#define SMTD_PLUG		0x208
+#define  SMTD_PLUG_ADD		1
+#define  SMTD_PLUG_REMOVE	2
+#define  SMTD_PLUG_DONE		3
+#define  SMTD_PLUG_FAILED	4
 /* Window onto the peer's registers 0x000..0x1fc, also while it is inside a
  * reset or has vanished (the window does not show all ones then) */
 #define SMTD_PEER(reg)		(0x400 + (reg))

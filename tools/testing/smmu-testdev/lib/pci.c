@@ -132,6 +132,20 @@ int smtd_sysfs_reset(const char *bdf)
 }
 
 /* A slot's address is that of its functions without the function number. */
+int smtd_set_driver(const char *bdf, const char *driver)
+{
+	char path[PATH_MAX];
+	int ret;
+
+	ret = smtd_sysfs_write(bdf, "driver_override", driver);
+	if (!ret)
+		ret = write_file(open("/sys/bus/pci/drivers_probe", O_WRONLY), bdf);
+	if (ret)
+		return ret;
+	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/drivers/%s/%s", driver, bdf);
+	return access(path, F_OK) ? -ENODEV : 0;
+}
+
 int smtd_slot(const char *bdf)
 {
 	char address[32];

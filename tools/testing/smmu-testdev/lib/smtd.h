@@ -266,6 +266,9 @@ bool smtd_ats_enabled(const char *bdf);
 bool smtd_pasid_enabled(const char *bdf);
 
 bool smtd_exists(const char *bdf);
+
+/* Give a function that has no driver to this one. */
+int smtd_set_driver(const char *bdf, const char *driver);
 int smtd_sysfs_write(const char *bdf, const char *file, const char *value);
 int smtd_sysfs_reset(const char *bdf);
 

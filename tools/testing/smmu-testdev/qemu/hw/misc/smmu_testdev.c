@@ -260,6 +260,8 @@ static void td_exit(PCIDevice *pdev)
     timer_free(d->run_timer);
     timer_free(d->retry_timer);
     timer_free(d->inv_timer);
+    timer_free(d->plug_timer);
+    g_free(d->plug_id);
     pcie_aer_exit(pdev);
     msi_uninit(pdev);
     pcie_cap_exit(pdev);
@@ -297,6 +299,7 @@ static void td_realize(PCIDevice *pdev, Error **errp)
     d->run_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, td_run, d);
     d->retry_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, td_retry, d);
     d->inv_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, td_inv_timer, d);
+    d->plug_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, td_plug_timer, d);
     memory_region_init_io(&d->bar, OBJECT(d), &td_mmio_ops, d,
                           TYPE_SMMU_TESTDEV, SMTD_BAR_SIZE);
     pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &d->bar);
@@ -341,6 +344,8 @@ static const Property td_properties[] = {
     DEFINE_PROP_UINT8("pasid-width", SMMUTestDev, pasid_width, 0),
     /* virtual functions; 0: no SR-IOV capability */
     DEFINE_PROP_UINT8("vfs", SMMUTestDev, vfs, 0),
+    /* what SMTD_PLUG plugs in, as the argument of -device */
+    DEFINE_PROP_STRING("plug", SMMUTestDev, plug),
 };
 
 /* Neither is what the SMMU knows of the function's transactions migrated */

@@ -93,6 +93,10 @@ struct SMMUTestDev {
     TdMark marks[SMTD_MARKS_MAX]; /* by IOVA */
     uint32_t stat[SMTD_S_COUNT];
     uint32_t peer_sid;
+
+    char *plug, *plug_id;       /* arguments of device_add; what it made */
+    uint32_t plug_state;
+    QEMUTimer *plug_timer;
     QLIST_ENTRY(SMMUTestDev) next;
 };
 
@@ -163,5 +167,9 @@ void td_stall_end(SMMUv3Endpoint *ep, uint16_t stag, SMMUv3StallEnd end);
 extern const MemoryRegionOps td_mmio_ops;
 void td_add_knobs(Object *obj);
 void td_set_ready(SMMUTestDev *d);
+
+/* smmu_testdev_plug.c */
+void td_plug_ctl(SMMUTestDev *d, uint32_t val);
+void td_plug_timer(void *opaque);
 
 #endif

@@ -171,6 +171,8 @@ static uint32_t td_reg_read(SMMUTestDev *d, uint32_t reg)
         return n;
     case SMTD_PEER_SID:
         return d->peer_sid;
+    case SMTD_PLUG:
+        return d->plug_state;
     case SMTD_PEER_PRESENT:
         return td_by_sid(d->peer_sid) != NULL;
     }
@@ -419,6 +421,9 @@ static void td_reg_write(SMMUTestDev *d, uint32_t reg, uint32_t val)
         break;
     case SMTD_PEER_SID:
         d->peer_sid = val;
+        break;
+    case SMTD_PLUG:
+        td_plug_ctl(d, val);
         break;
     }
 }
