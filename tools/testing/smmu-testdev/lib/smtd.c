@@ -36,10 +36,8 @@ static const char * const stat_name[SMTD_S_COUNT] = {
 	[SMTD_S_INV_DONE] = "inv-done",
 	[SMTD_S_RESET] = "reset",
 	[SMTD_S_BUSY] = "busy",
-#ifdef SMTD_S_RESET_OK
 	[SMTD_S_RESET_OK] = "reset-ok",
 	[SMTD_S_RESET_FAULT] = "reset-fault",
-#endif
 };
 
 static const char * const viol_name[SMTD_V_KINDS] = {
