@@ -227,7 +227,7 @@
 /* The SMMU: event queue, stalls, counters                              */
 
 /* The next n event records find an external abort (EVENTQ_ABT_ERR, the
- * record is lost); reads what is left of n */
+ * record is lost); reads what is left of n. Needs CAPS_ARCH_EVTQ. */
 #define SMTD_EVT_ABORT		0x0a4
 
 /* RO: stalled transactions of all streams */

@@ -176,12 +176,13 @@ static const SMMUv3SteView *smmuv3_ep_ste(SMMUv3Endpoint *ep)
 
 /*
  * What keeps a Translation Request from being looked up, section 3.9.1.2.
- * SMMU_EP_OK if nothing does.
+ * SMMU_EP_OK if nothing does. Otherwise @event may have to be recorded, once
+ * the mutex is released: the queue may be anywhere in the address space.
  */
-SMMUv3EpResult smmuv3_ep_treq_check(SMMUv3Endpoint *ep, SMMUv3EpReq *req)
+SMMUv3EpResult smmuv3_ep_treq_check(SMMUv3Endpoint *ep, SMMUv3EpReq *req,
+                                    SMMUEventInfo *event)
 {
     SMMUv3State *s = ep->smmu;
-    SMMUEventInfo event = { .sid = smmuv3_ep_sid(ep) };
     const SMMUv3SteView *ste;
 
     if (smmu_enabled(s)) {
@@ -196,11 +197,10 @@ SMMUv3EpResult smmuv3_ep_treq_check(SMMUv3Endpoint *ep, SMMUv3EpReq *req)
             return SMMU_EP_OK;
         }
     }
-    event.type = SMMU_EVT_F_BAD_ATS_TREQ;
-    event.u.f_bad_ats_treq.addr = req->iova;
-    event.u.f_bad_ats_treq.ssv = req->ssv;
-    event.u.f_bad_ats_treq.ssid = req->ssid;
-    smmuv3_record_event(s, &event);
+    event->type = SMMU_EVT_F_BAD_ATS_TREQ;
+    event->u.f_bad_ats_treq.addr = req->iova;
+    event->u.f_bad_ats_treq.ssv = req->ssv;
+    event->u.f_bad_ats_treq.ssid = req->ssid;
     return SMMU_EP_UR;
 }
 
@@ -311,9 +311,15 @@ void smmuv3_ep_inv_answer(SMMUv3Endpoint *ep, uint32_t tag,
 
 static void smmuv3_ep_msi_write(SMMUv3State *s, uint64_t addr, uint32_t data)
 {
+    /* To memory alone: a device could call back into the SMMU and its mutex */
+    const MemTxAttrs attrs = { .memory = 1 };
+    uint32_t le = cpu_to_le32(data);
+
     trace_smmutd_sync_msi(addr, data);
-    address_space_stl_le(&address_space_memory, addr, data,
-                         MEMTXATTRS_UNSPECIFIED, NULL);
+    if (address_space_write(&address_space_memory, addr, attrs, &le,
+                            sizeof(le)) != MEMTX_OK) {
+        smmuv3_trigger_irq(s, SMMU_IRQ_GERROR, R_GERROR_MSI_CMDQ_ABT_ERR_MASK);
+    }
 }
 
 static void smmuv3_ep_msi_timer(void *opaque)

@@ -123,6 +123,9 @@ static void td_xfer_ats(SMMUTestDev *d, TdXfer *x)
         };
 
         smmuv3_ep_translate(x->ep, &req);
+        if (!d->ep.smmu) {
+            return;
+        }
         switch (req.result) {
         case SMMU_EP_OK:
             if (!x->read && !(req.entry.perm & IOMMU_WO)) {
@@ -176,6 +179,9 @@ static void td_xfer(SMMUTestDev *d, TdXfer *x)
         return;
     }
     smmuv3_ep_translate(x->ep, &req);
+    if (!d->ep.smmu) {
+        return;         /* unplugged by the write of an event record */
+    }
     switch (req.result) {
     case SMMU_EP_OK:
         td_data(d, x, req.entry.target_as,
@@ -211,7 +217,13 @@ void td_run(void *opaque)
 {
     SMMUTestDev *d = opaque;
 
-    for (uint32_t i = 0; i < d->count && (d->ctrl & SMTD_CTRL_RUN); i++) {
+    /*
+     * A guest can have event records or an MSI written to the registers of the
+     * slot that we sit in, and so unplug us from in here.
+     */
+    object_ref(OBJECT(d));
+    for (uint32_t i = 0; i < d->count && (d->ctrl & SMTD_CTRL_RUN) &&
+                         d->ep.smmu; i++) {
         TdXfer *x = &d->xfer[i];
 
         if (x->state == XFER_IDLE) {
@@ -223,27 +235,31 @@ void td_run(void *opaque)
             td_xfer(d, x);
         }
     }
-    if ((d->ctrl & SMTD_CTRL_IRQ) && msi_enabled(&d->parent_obj) &&
-        td_bus_master(d) && !td_dead(d)) {
+    if (d->ep.smmu && (d->ctrl & SMTD_CTRL_IRQ) &&
+        msi_enabled(&d->parent_obj) && td_bus_master(d) && !td_dead(d)) {
         trace_smmutd_msi(smmuv3_ep_sid(&d->ep));
         msi_notify(&d->parent_obj, 0);
     }
-    if ((d->ctrl & SMTD_CTRL_RUN) && (d->ctrl & SMTD_CTRL_LOOP)) {
+    if (d->ep.smmu && (d->ctrl & SMTD_CTRL_RUN) &&
+        (d->ctrl & SMTD_CTRL_LOOP)) {
         timer_mod(d->run_timer, td_now() + MAX(d->period_us, 1) * 1000LL);
     } else {
         d->ctrl &= ~SMTD_CTRL_RUN;
     }
+    object_unref(OBJECT(d));
 }
 
 void td_retry(void *opaque)
 {
     SMMUTestDev *d = opaque;
 
-    for (int i = 0; i < SMTD_SLOTS; i++) {
+    object_ref(OBJECT(d));
+    for (int i = 0; i < SMTD_SLOTS && d->ep.smmu; i++) {
         if (d->xfer[i].state == XFER_READY) {
             td_xfer(d, &d->xfer[i]);
         }
     }
+    object_unref(OBJECT(d));
 }
 
 void td_stall_end(SMMUv3Endpoint *ep, uint16_t stag, SMMUv3StallEnd end)
