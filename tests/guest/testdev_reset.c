@@ -17,6 +17,7 @@
 #define PAGES		16
 #define TIMEOUT_S	240
 #define TRIES		50
+#define METHOD_WRITES	20
 
 static char **bdfs;
 static int nr_bdfs;
@@ -81,6 +82,32 @@ TEST_F_TIMEOUT(one_function, stays_fenced_when_its_reset_has_failed, TIMEOUT_S)
 	       ret, (unsigned long long)(end - begin) / 1000000, inside, after);
 	EXPECT_EQ(smtd_violations(dev), 0);
 	EXPECT_EQ(after, 0);
+}
+
+/*
+ * A write to reset_method asks whether the methods exist, no more. The log marks
+ * are for a host check, which sees every command between them.
+ */
+TEST_F_TIMEOUT(one_function, is_not_fenced_when_reset_methods_are_chosen, TIMEOUT_S)
+{
+	struct smtd *dev = self->dev;
+	int i;
+
+	smtd_dma_start(dev, .iova = IOVA, .period_us = 5);
+	ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_OK, 5));
+
+	smtd_log_mark(dev, 1);
+	for (i = 0; i < METHOD_WRITES; i++)
+		EXPECT_EQ(smtd_sysfs_write(dev->bdf, "reset_method", "bus"), 0);
+	smtd_log_mark(dev, 2);
+	smtd_dma_stop(dev);
+
+	printf("# %u writes to reset_method, DMA meanwhile: %u done, %u refused\n",
+	       METHOD_WRITES, smtd_stat(dev, SMTD_S_OK), smtd_stat(dev, SMTD_S_FAULT));
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_FAULT), 0);
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_RESET), 0);
+	EXPECT_EQ(smtd_violations(dev), 0);
+	EXPECT_EQ(smtd_sysfs_write(dev->bdf, "reset_method", "default"), 0);
 }
 
 FIXTURE(bus) {

@@ -109,3 +109,36 @@ def check_flr_is_fenced(trace_lines):
     if bad:
         return "%d of %d FLRs were not fenced (the first one: number %d)" % (len(bad), len(resets), bad[0])
     return None
+
+
+# The test device's log: marks are writes to a register that does nothing (smtd_log_mark() of its library).
+_LOG_MARK = re.compile(r"\bsmmutd_reg sid=\S+ reg=0x1f8 val=0x([0-9a-f]+)")
+_TESTDEV_COMMAND = re.compile(r"\bsmmutd_cmd (?:SMMU_CMD_)?(\w+)")
+
+
+def check_testdev_no_ste_write(trace_lines):
+    """Between log marks 1 and 2 the SMMU gets no command for a stream table entry.
+
+    As check_no_ste_write(), on the log of the test device.
+    """
+    marks, inside, outside = [], {}, 0
+    for line in trace_lines:
+        mark = _LOG_MARK.search(line)
+        if mark:
+            marks.append(int(mark.group(1), 16))
+            continue
+        command = _TESTDEV_COMMAND.search(line)
+        if not command or command.group(1) not in _STE_COMMANDS:
+            continue
+        if marks == [1]:
+            inside[command.group(1)] = inside.get(command.group(1), 0) + 1
+        else:
+            outside += 1
+    if marks != [1, 2]:
+        return "the log has the marks %s instead of 1, 2" % (marks or "none")
+    if not outside:
+        return "the log shows no CFGI_STE at all: were the events recorded?"
+    if inside:
+        return "stream table entries were changed between the marks: " + ", ".join(
+            "%d %s" % (count, name) for name, count in sorted(inside.items()))
+    return None
