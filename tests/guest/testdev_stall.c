@@ -7,9 +7,12 @@
  * The observer is bound to no driver. The function can stall.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include <linux/bits.h>
+#include <linux/pci_regs.h>
 
 #include "smtd.h"
 
@@ -122,6 +125,178 @@ TEST_F_TIMEOUT(stalls, are_answered_before_the_reset_of_a_close, TIMEOUT_S)
 	EXPECT_EQ(smtd_violations_but(watch, BUT_PASID_CONTROL), 0);
 	smtd_print(watch, dev_bdf);
 	smtd_close(watch);
+}
+
+FIXTURE(replaced_domain) {
+	struct smtd *dev;
+	struct iommu *iommu;
+	struct smtd_faults old, new;
+	u32 old_ioas, new_ioas;
+	int old_hwpt, new_hwpt;
+	void *mem;
+};
+
+FIXTURE_SETUP(replaced_domain)
+{
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	self->dev = smtd_open(dev_bdf, self->iommu);
+	self->mem = smtd_alloc(PAGES);
+	self->old_ioas = self->iommu->ioas_id;
+	self->new_ioas = smtd_ioas_alloc(self->iommu);
+	self->old = smtd_faults_alloc(self->iommu);
+	self->new = smtd_faults_alloc(self->iommu);
+	self->old_hwpt = smtd_hwpt_alloc(self->dev, self->old_ioas, 0, self->old.id);
+	self->new_hwpt = smtd_hwpt_alloc(self->dev, self->new_ioas, 0, self->new.id);
+	ASSERT_GT(self->old_hwpt, 0);
+	ASSERT_GT(self->new_hwpt, 0);
+	ASSERT_EQ(smtd_attach(self->dev, self->old_hwpt), 0);
+	ASSERT_TRUE(smtd_ats_enabled(dev_bdf));
+}
+
+FIXTURE_TEARDOWN(replaced_domain)
+{
+	smtd_behave(self->dev);
+	smtd_print(self->dev, dev_bdf);
+	smtd_close(self->dev);
+	smtd_faults_close(&self->old);
+	smtd_faults_close(&self->new);
+	iommu_cleanup(self->iommu);
+}
+
+static int attach_new(void *arg)
+{
+	FIXTURE_DATA(replaced_domain) * self = arg;
+
+	VFIO_ASSERT_TRUE(smtd_pin(1));
+	return smtd_attach(self->dev, self->new_hwpt);
+}
+
+/*
+ * A replace is held when the driver has switched: the next command that it sends
+ * is the ATC invalidation after the new context descriptor was made known. A
+ * transaction that stalls there is the new domain's. If it is given to the
+ * handler of the old one, that handler answers for an address space that is not
+ * its own, and whoever takes over never hears of it. A kernel whose old handle
+ * is dying by then has it retried, and the new queue gets it.
+ *
+ * The queue goes on by itself in time for the kernel not to give up waiting.
+ */
+TEST_F_TIMEOUT(replaced_domain, gets_no_fault_of_its_successor, TIMEOUT_S)
+{
+	struct smtd *dev = self->dev;
+	struct iommu_hwpt_pgfault fault;
+	struct smtd_call replace;
+	bool in_old, held;
+
+	ASSERT_TRUE(smtd_pin(0));
+	smtd_hold(dev, 0, SMTD_OP_ATC_INV, dev->sid);
+	smtd_write(dev, SMTD_HOLD_US, 500000);
+	smtd_write(dev, SMTD_HOLD_CTL, SMTD_HOLD_ARM);
+	smtd_call_start(&replace, attach_new, self);
+	ASSERT_TRUE(smtd_wait_held(dev, 0));
+
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA), 0);
+	ASSERT_EQ(smtd_stat(dev, SMTD_S_STALL), 1);
+	ASSERT_TRUE(smtd_until(smtd_fault_is_there(&self->old) || smtd_call_done(&replace)));
+	held = !smtd_call_done(&replace);
+	in_old = smtd_fault_is_there(&self->old);
+	smtd_release(dev);
+	ASSERT_EQ(smtd_call_join(&replace), 0);
+
+	printf("# a stall of the new domain went to the %s domain's queue %s the replace\n",
+	       in_old ? "old" : "new", held ? "inside" : "after");
+	ASSERT_TRUE(smtd_until(smtd_fault_is_there(&self->new) ||
+			       !smtd_read(dev, SMTD_PENDING)));
+	printf("# aborted: %u\n", smtd_stat(dev, SMTD_S_ABORT));
+	EXPECT_FALSE(in_old);
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_ABORT), 0);
+
+	/* What the new handler decides holds. */
+	ASSERT_TRUE(smtd_fault_is_there(&self->new));
+	ASSERT_TRUE(smtd_fault_read(&self->new, &fault));
+	smtd_map(self->iommu, self->new_ioas, self->mem, IOVA, SMTD_PAGE);
+	EXPECT_EQ(smtd_fault_respond(&self->new, fault.cookie, true), 0);
+	EXPECT_TRUE(smtd_dma_settled(dev));
+	EXPECT_NE(smtd_word(self->mem, 0), 0);
+	smtd_check_stalls(dev);
+	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
+}
+
+/* ---- a function without a driver, whose faults have no handler ---- */
+
+#define EVENT_THREAD	"irq/[0-9]*-arm-smmu*"
+
+static void *occupy(void *arg)
+{
+	bool *stop = arg;
+
+	VFIO_ASSERT_TRUE(smtd_pin(1));
+	VFIO_ASSERT_TRUE(smtd_set_priority(0, 50));
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE))
+		;
+	return NULL;
+}
+
+FIXTURE(unhandled) {
+	struct smtd *observer, *dev;
+	pthread_t hog;
+	bool stop;
+};
+
+/*
+ * The thread that reads the event queue does not get to run: it shares a CPU
+ * with one of a higher priority.
+ */
+FIXTURE_SETUP(unhandled)
+{
+	u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	self->observer = smtd_watch(observer_bdf);
+	self->dev = smtd_watch(dev_bdf);
+	smtd_observe(self->dev, self->observer);
+	smtd_behave(self->dev);
+	smtd_stat_clear(self->dev);
+	smtd_config_write(dev_bdf, PCI_COMMAND, &command, sizeof(command));
+
+	ASSERT_GT(smtd_move_threads(EVENT_THREAD, 1, 1), 0);
+	ASSERT_TRUE(smtd_pin(0));
+	ASSERT_EQ(pthread_create(&self->hog, NULL, occupy, &self->stop), 0);
+}
+
+FIXTURE_TEARDOWN(unhandled)
+{
+	smtd_print(self->dev, dev_bdf);
+	smtd_close(self->dev);
+	smtd_close(self->observer);
+}
+
+/*
+ * The function is removed when its faults are on their way to the driver, which
+ * does not know it any more when it reads them. They stall in hardware for ever
+ * unless somebody answers: when the function is released, or for a stream that
+ * belongs to nobody.
+ */
+TEST_F_TIMEOUT(unhandled, stalls_end_when_their_function_is_removed, TIMEOUT_S)
+{
+	struct smtd *dev = self->dev;
+	u32 before, after;
+
+	ASSERT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = 8), 0);
+	before = smtd_read(dev, SMTD_STALLED);
+	ASSERT_EQ(before, 8) {
+		TH_LOG("The event queue was read, or the function cannot stall");
+	}
+	ASSERT_EQ(smtd_sysfs_write(dev_bdf, "remove", "1"), 0);
+
+	__atomic_store_n(&self->stop, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(pthread_join(self->hog, NULL), 0);
+	smtd_dma_settled(dev);
+	after = smtd_read(dev, SMTD_STALLED);
+	printf("# %u stalls, of which %u are still open after the removal of the function\n",
+	       before, after);
+	EXPECT_EQ(after, 0);
+	smtd_check_stalls(dev);
+	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
 }
 
 int main(int argc, char *argv[])

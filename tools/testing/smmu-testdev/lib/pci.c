@@ -101,6 +101,15 @@ u32 smtd_config_read(const char *bdf, u32 offset, unsigned int size)
 	return value;
 }
 
+void smtd_config_write(const char *bdf, u32 offset, const void *data, unsigned int size)
+{
+	int fd = sysfs_open(bdf, "config", O_WRONLY);
+
+	VFIO_ASSERT_GE(fd, 0, "%s has no configuration space\n", bdf);
+	VFIO_ASSERT_EQ(pwrite(fd, data, size, offset), size);
+	close(fd);
+}
+
 bool smtd_ats_enabled(const char *bdf)
 {
 	return smtd_config_read(bdf, SMTD_CFG_ATS + PCI_ATS_CTRL, 2) &

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The function itself: opening, registers, DMA, oracle, misbehaviour. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -226,63 +223,6 @@ void smtd_behave(struct smtd *d)
 	smtd_write(d, SMTD_VANISH, 0);
 	smtd_write(d, SMTD_TRPND, 0);
 	smtd_write(d, SMTD_EVT_ABORT, 0);
-}
-
-/* ---- time and conditions ---- */
-
-u64 smtd_now_us(void)
-{
-	struct timespec ts;
-
-	VFIO_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
-}
-
-bool smtd_wait_reg(struct smtd *d, u32 reg, u32 value)
-{
-	return smtd_until(smtd_read(d, reg) == value);
-}
-
-bool smtd_wait_stat(struct smtd *d, unsigned int stat, u32 at_least)
-{
-	return smtd_until(smtd_stat(d, stat) >= at_least);
-}
-
-static void *smtd_call_thread(void *arg)
-{
-	struct smtd_call *call = arg;
-
-	call->begin_us = smtd_now_us();
-	call->ret = call->fn(call->arg);
-	call->end_us = smtd_now_us();
-	__atomic_store_n(&call->done, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-void smtd_call_start(struct smtd_call *call, int (*fn)(void *arg), void *arg)
-{
-	*call = (struct smtd_call){ .fn = fn, .arg = arg };
-	VFIO_ASSERT_EQ(pthread_create(&call->thread, NULL, smtd_call_thread, call), 0);
-}
-
-bool smtd_call_done(struct smtd_call *call)
-{
-	return __atomic_load_n(&call->done, __ATOMIC_ACQUIRE);
-}
-
-int smtd_call_join(struct smtd_call *call)
-{
-	VFIO_ASSERT_EQ(pthread_join(call->thread, NULL), 0);
-	return call->ret;
-}
-
-bool smtd_pin(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* ---- DMA ---- */

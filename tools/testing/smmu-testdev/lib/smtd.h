@@ -120,6 +120,12 @@ int smtd_call_join(struct smtd_call *call);	/* returns what fn() returned */
 /* Bind the calling thread to a CPU; false if there is no such CPU. */
 bool smtd_pin(unsigned int cpu);
 
+/* SCHED_FIFO with that priority, for a thread or (0) the caller */
+bool smtd_set_priority(pid_t pid, int priority);
+
+/* Pin the threads with such a name (a glob) there; how many there were. */
+int smtd_move_threads(const char *name, unsigned int cpu, int priority);
+
 /* ---- DMA ---- */
 
 struct smtd_dma {
@@ -262,6 +268,7 @@ bool smtd_eventfd_signalled(int fd);
 
 /* Configuration space as it is, by sysfs */
 u32 smtd_config_read(const char *bdf, u32 offset, unsigned int size);
+void smtd_config_write(const char *bdf, u32 offset, const void *data, unsigned int size);
 bool smtd_ats_enabled(const char *bdf);
 bool smtd_pasid_enabled(const char *bdf);
 

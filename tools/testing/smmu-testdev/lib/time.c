@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Conditions, threads, and where they run. */
+#define _GNU_SOURCE
+#include <fnmatch.h>
+#include <glob.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "smtd.h"
+
+u64 smtd_now_us(void)
+{
+	struct timespec ts;
+
+	VFIO_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
+bool smtd_wait_reg(struct smtd *d, u32 reg, u32 value)
+{
+	return smtd_until(smtd_read(d, reg) == value);
+}
+
+bool smtd_wait_stat(struct smtd *d, unsigned int stat, u32 at_least)
+{
+	return smtd_until(smtd_stat(d, stat) >= at_least);
+}
+
+static void *smtd_call_thread(void *arg)
+{
+	struct smtd_call *call = arg;
+
+	call->begin_us = smtd_now_us();
+	call->ret = call->fn(call->arg);
+	call->end_us = smtd_now_us();
+	__atomic_store_n(&call->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+void smtd_call_start(struct smtd_call *call, int (*fn)(void *arg), void *arg)
+{
+	*call = (struct smtd_call){ .fn = fn, .arg = arg };
+	VFIO_ASSERT_EQ(pthread_create(&call->thread, NULL, smtd_call_thread, call), 0);
+}
+
+bool smtd_call_done(struct smtd_call *call)
+{
+	return __atomic_load_n(&call->done, __ATOMIC_ACQUIRE);
+}
+
+int smtd_call_join(struct smtd_call *call)
+{
+	VFIO_ASSERT_EQ(pthread_join(call->thread, NULL), 0);
+	return call->ret;
+}
+
+bool smtd_pin(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+bool smtd_set_priority(pid_t pid, int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+
+	return !sched_setscheduler(pid, SCHED_FIFO, &param);
+}
+
+static bool is_named(pid_t pid, const char *name)
+{
+	char path[64], comm[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fgets(comm, sizeof(comm), file))
+		comm[strcspn(comm, "\n")] = '\0';
+	fclose(file);
+	return !fnmatch(name, comm, 0);
+}
+
+int smtd_move_threads(const char *name, unsigned int cpu, int priority)
+{
+	cpu_set_t set;
+	int count = 0;
+	size_t i;
+	glob_t g;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	VFIO_ASSERT_EQ(glob("/proc/[0-9]*", 0, NULL, &g), 0);
+	for (i = 0; i < g.gl_pathc; i++) {
+		pid_t pid = atoi(strrchr(g.gl_pathv[i], '/') + 1);
+
+		if (!is_named(pid, name))
+			continue;
+		VFIO_ASSERT_EQ(sched_setaffinity(pid, sizeof(set), &set), 0);
+		VFIO_ASSERT_TRUE(smtd_set_priority(pid, priority));
+		count++;
+	}
+	globfree(&g);
+	return count;
+}
