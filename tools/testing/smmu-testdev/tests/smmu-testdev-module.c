@@ -632,7 +632,7 @@ TEST_F(testdev, remove_while_open)
 	EXPECT_EQ(-ENODEV, call(a, SMTD_IOC_INFO, &info));
 }
 
-/* Calls until the function is gone; the exit status is the errno */
+/* Calls until the function is gone; exits with the errno */
 static pid_t worker(const struct td *td, int go, int which)
 {
 	pid_t child = fork();
@@ -669,7 +669,8 @@ static pid_t worker(const struct td *td, int go, int which)
 	}
 }
 
-TEST_F(testdev, ioctls_against_unbind)
+/* Seconds on an idle host; much longer under KASAN on a busy one */
+TEST_F_TIMEOUT(testdev, ioctls_against_unbind, 120)
 {
 	int go[2], status;
 	pid_t child[4];
