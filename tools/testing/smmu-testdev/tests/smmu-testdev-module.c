@@ -10,7 +10,6 @@
 #include <glob.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "kselftest_harness.h"
 #include "smtd_test.h"
