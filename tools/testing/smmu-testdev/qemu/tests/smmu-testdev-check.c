@@ -19,7 +19,7 @@
 static const struct smtd_case *find_case(const char *name)
 {
 	static const struct smtd_case *const tables[] = {
-		benign_cases, knob_cases, bad_cases,
+		benign_cases, knob_cases, bad_cases, edu_cases,
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
@@ -53,6 +53,11 @@ static void run(const char *name)
 	memset(buf, 0, BUF);
 	open_device();
 	bus_master();
+	if (c->flags & CASE_OTHER) {
+		c->run(ioas());
+		close_device();
+		return;
+	}
 	if (rd(SMTD_ID) != SMTD_MAGIC)
 		die("not an smmu-testdev");
 	reason = why_not(c);

@@ -42,8 +42,11 @@ struct smtd_case {
 #define CASE_PASID_ATS	1
 /* needs a second function, through which the first is watched */
 #define CASE_OBSERVER	2
+/* for another device: no registers, no oracle */
+#define CASE_OTHER	4
 
-extern const struct smtd_case benign_cases[], knob_cases[], bad_cases[];
+extern const struct smtd_case benign_cases[], knob_cases[], bad_cases[],
+			      edu_cases[];
 
 double now(void);
 uint32_t rd(uint32_t reg);
