@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-from smmu_qtest import (ATC_INV, CFGI_STE, CMDQ_CONS, CMDQ_PROD, CR0, DATA,
+from smmu_qtest import (ATC_INV, CD, CFGI_STE, CMDQ_CONS, CMDQ_PROD, CR0, DATA,
                         EVTQ_CONS, EVTQ_PROD, Function, GERROR, GERRORN, Gone,
                         Machine, MSI, R, RAM, RESUME, SMMU, STALL_TERM,
                         STE_ABORT, STE_S1, SYNC, TLBI_ALL)
@@ -332,8 +332,24 @@ def case_unplug():
         m.cmd(SYNC)
         m.step(10 ** 10)
         check(m.consumed(), "commands for it do nothing")
-        check("return" in m.command("device_add", driver="smmu-testdev",
-                                    bus="rp", id="td1"), "and one is plugged in")
+        answer = m.command("device_add", driver="smmu-testdev", bus="rp",
+                           id="td1", vfs=2)
+        check("return" in answer, "one with VFs is plugged in", answer)
+        for sid in 0x100, 0x101:
+            m.cmd(ATC_INV, w1=sid, w2=52)
+        m.cmd(SYNC)
+        check(m.consumed(), "nothing waits for a VF that is not enabled")
+        unplug(m, "td1")
+        m.command("query-status")
+        check("error" in m.command("qom-get", path="/machine/peripheral/td1",
+                                   property="vfs"), "and unplugged again")
+        m.step(10 ** 9)
+        answer = m.command("device_add", driver="smmu-testdev", bus="rp",
+                           id="td2", **{"pasid-width": 30})
+        check("error" in answer and
+              "return" in m.command("device_add", driver="smmu-testdev",
+                                    bus="rp", id="td2"),
+              "a bad one is refused, a good one then takes its place", answer)
 
 
 def case_unplug_held():
@@ -386,8 +402,9 @@ def case_refused():
     for smmu, devices, want in REFUSED:
         # newer machine types insist on both stages
         virt = "virt-9.0" if "stage=2" in smmu else "virt"
-        cmd = [QEMU, "-M", virt + ",iommu=smmuv3,gic-version=3", "-accel", "qtest",
-               "-nodefaults", "-display", "none", "-L", "/usr/share/qemu"]
+        cmd = [QEMU, "-M", virt + ",iommu=smmuv3,gic-version=3",
+               "-accel", "qtest", "-nodefaults", "-display", "none",
+               "-L", "/usr/share/qemu"]
         for prop in smmu:
             cmd += ["-global", "arm-smmuv3." + prop]
         for dev in devices.split():
@@ -435,6 +452,19 @@ def case_reentry():
         f.burst(IOVA + CR0)
         check(f.stat("FAULT") == 2 and m.rd(SMMU + CR0) == 0x1d,
               "nor those of the SMMU")
+
+
+def case_bad_ste():
+    with machine() as m:
+        f = Function(m, 0x10)
+        for config in (1, 2, 3, 5, 6, 7):
+            m.wr64(CD, 0)
+            m.set_ste(0x10, config, True)
+            f.burst(IOVA)
+            f.burst(IOVA, 1, R["CTRL_ATS"])
+            m.wr(SMMU + EVTQ_CONS, m.rd(SMMU + EVTQ_PROD))
+        check(not f.stat("OK") and f.stat("FAULT") >= 6,
+              "an STE or CD full of zeros translates nothing")
 
 
 def case_fuzz():

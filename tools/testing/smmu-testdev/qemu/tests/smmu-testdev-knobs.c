@@ -183,7 +183,7 @@ static void case_engine_msi(uint32_t io)
 	close(p.fd);
 }
 
-/* A request nobody answers, ended from another CPU before the kernel's timeout */
+/* A request nobody answers, ended from another CPU before the timeout */
 static void release(uint32_t io, uint32_t how, const char *name)
 {
 	uint32_t cerror = rd(SMTD_SMMU_CERROR);
@@ -262,7 +262,7 @@ static void case_two_ids(uint32_t io)
 	figures("two_ids");
 }
 
-/* The sum of a class of errors that the AER driver has seen from the function */
+/* How many errors of a class the AER driver has seen from the function */
 static unsigned int aer_count(const char *class)
 {
 	char path[128], word[64];
