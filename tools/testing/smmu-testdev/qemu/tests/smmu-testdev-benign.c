@@ -78,20 +78,20 @@ static void case_pasid(uint32_t io)
 	map(io2, buf + PAGE, IOVA, PAGE);
 	h1 = hwpt(io, IOMMU_HWPT_ALLOC_PASID, 0);
 	h2 = hwpt(io2, IOMMU_HWPT_ALLOC_PASID, 0);
-	check(!attach(h1, 0) && !attach(h2, 1000), "attach RID and PASID 1000");
+	check(!attach(h1, 0) && !attach(h2, 100), "attach RID and PASID 100");
 	bus_master();
 	burst(IOVA, 1, 0, 0);
-	burst(IOVA, 1, 1000, 0);
+	burst(IOVA, 1, 100, 0);
 	check(word(0) && word(1) == word(0) + 1, "one IOVA, two pages");
-	burst(IOVA, 1, 1001, 0);
+	burst(IOVA, 1, 101, 0);
 	check(stats(SMTD_S_FAULT) == 1, "a PASID not attached faults");
-	burst(IOVA, 1, 1000, SMTD_CTRL_ATS);
-	burst(IOVA, 1, 1000, SMTD_CTRL_ATS);
+	burst(IOVA, 1, 100, SMTD_CTRL_ATS);
+	burst(IOVA, 1, 100, SMTD_CTRL_ATS);
 	check(stats(SMTD_S_ATC_FILL) == 1 && stats(SMTD_S_ATC_HIT) == 1,
 	      "ATS with a PASID");
-	check(!detach(1000) && !rd(SMTD_ATC_ENTRIES), "detach empties the ATC");
-	mark(SMTD_MARK_IOVA, IOVA, 1000);
-	burst(IOVA, 1, 1000, SMTD_CTRL_ATS);
+	check(!detach(100) && !rd(SMTD_ATC_ENTRIES), "detach empties the ATC");
+	mark(SMTD_MARK_IOVA, IOVA, 100);
+	burst(IOVA, 1, 100, SMTD_CTRL_ATS);
 	check(!viol(SMTD_V_ATS_MARKED) && stats(SMTD_S_ATS_CA) == 1,
 	      "a Translation Request of the detached PASID: CA");
 	mark(SMTD_UNMARK_ALL, 0, 0);

@@ -208,8 +208,8 @@ void open_observer(void)
 	char path[256];
 	int fd;
 
-	if (!name)
-		return;
+	if (!name || !strcmp(name, bdf))
+		return;		/* nobody watches himself */
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", name);
 	write_file(path, "1");
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", name);
