@@ -24,9 +24,10 @@ die() {
 stock=$1 patched=$2 kernel=$3 initramfs=$4
 out=${5:-$(mktemp -d)}
 mkdir -p "$out"
-devices=${DEVICES:--device edu,addr=1
+default="-device edu,addr=1
 	-device pcie-root-port,id=rp,chassis=1,slot=1,addr=2
-	-device virtio-rng-pci,bus=rp,ats=on,iommu_platform=on,disable-legacy=on}
+	-device virtio-rng-pci,bus=rp,ats=on,iommu_platform=on,disable-legacy=on"
+read -r -d '' -a devices <<< "${DEVICES:-$default}" || true
 
 for f in "$stock" "$patched"; do
 	[ -x "$f" ] || die "$f is not a program"
@@ -40,7 +41,7 @@ machine() {
 		-M virt,iommu=smmuv3,gic-version=3,dtb-randomness=off"${MACHINE:-}" \
 		-cpu cortex-a57 -smp 1 -m 512 -nodefaults -display none -no-reboot \
 		-icount shift=1,sleep=off -rtc clock=vm,base=2026-01-01 -seed 1 \
-		$devices "$@" > "$out/$name.stdout" 2>&1
+		"${devices[@]}" "$@" > "$out/$name.stdout" 2>&1
 }
 
 run() {
