@@ -224,23 +224,28 @@ TEST_F_TIMEOUT(replaced_domain, gets_no_fault_of_its_successor, TIMEOUT_S)
 
 /* ---- a function without a driver, whose faults have no handler ---- */
 
-#define EVENT_THREAD	"irq/[0-9]*-arm-smmu*"
+#define EVENT_THREAD	"arm-smmu*"
+
+struct hog {
+	pthread_t thread;
+	bool runs, stop;
+};
 
 static void *occupy(void *arg)
 {
-	bool *stop = arg;
+	struct hog *hog = arg;
 
 	VFIO_ASSERT_TRUE(smtd_pin(1));
 	VFIO_ASSERT_TRUE(smtd_set_priority(0, 50));
-	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE))
+	__atomic_store_n(&hog->runs, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&hog->stop, __ATOMIC_ACQUIRE))
 		;
 	return NULL;
 }
 
 FIXTURE(unhandled) {
 	struct smtd *observer, *dev;
-	pthread_t hog;
-	bool stop;
+	struct hog hog;
 };
 
 /*
@@ -258,13 +263,19 @@ FIXTURE_SETUP(unhandled)
 	smtd_stat_clear(self->dev);
 	smtd_config_write(dev_bdf, PCI_COMMAND, &command, sizeof(command));
 
-	ASSERT_GT(smtd_move_threads(EVENT_THREAD, 1, 1), 0);
+	ASSERT_GT(smtd_move_irqs(EVENT_THREAD, 1, 1), 0);
 	ASSERT_TRUE(smtd_pin(0));
-	ASSERT_EQ(pthread_create(&self->hog, NULL, occupy, &self->stop), 0);
+	/* A fault that is handled as usual: the thread has moved then. */
+	ASSERT_EQ(smtd_dma_run(self->dev, .iova = IOVA), 0);
+	ASSERT_EQ(smtd_stat(self->dev, SMTD_S_STALL), 1);
+	ASSERT_TRUE(smtd_dma_settled(self->dev));
+	ASSERT_EQ(pthread_create(&self->hog.thread, NULL, occupy, &self->hog), 0);
+	ASSERT_TRUE(smtd_until(__atomic_load_n(&self->hog.runs, __ATOMIC_ACQUIRE)));
 }
 
 FIXTURE_TEARDOWN(unhandled)
 {
+	__atomic_store_n(&self->hog.stop, true, __ATOMIC_RELEASE);
 	smtd_print(self->dev, dev_bdf);
 	smtd_close(self->dev);
 	smtd_close(self->observer);
@@ -288,8 +299,8 @@ TEST_F_TIMEOUT(unhandled, stalls_end_when_their_function_is_removed, TIMEOUT_S)
 	}
 	ASSERT_EQ(smtd_sysfs_write(dev_bdf, "remove", "1"), 0);
 
-	__atomic_store_n(&self->stop, true, __ATOMIC_RELEASE);
-	ASSERT_EQ(pthread_join(self->hog, NULL), 0);
+	__atomic_store_n(&self->hog.stop, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(pthread_join(self->hog.thread, NULL), 0);
 	smtd_dma_settled(dev);
 	after = smtd_read(dev, SMTD_STALLED);
 	printf("# %u stalls, of which %u are still open after the removal of the function\n",

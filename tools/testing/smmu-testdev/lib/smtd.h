@@ -123,8 +123,12 @@ bool smtd_pin(unsigned int cpu);
 /* SCHED_FIFO with that priority, for a thread or (0) the caller */
 bool smtd_set_priority(pid_t pid, int priority);
 
-/* Pin the threads with such a name (a glob) there; how many there were. */
-int smtd_move_threads(const char *name, unsigned int cpu, int priority);
+/*
+ * Move interrupts whose handler threads have such a name (a glob, without the
+ * "irq/N-"), and with them their threads, to that CPU and SCHED_FIFO priority. A
+ * thread follows when it runs the next time. Returns how many there were.
+ */
+int smtd_move_irqs(const char *name, unsigned int cpu, int priority);
 
 /* ---- DMA ---- */
 

@@ -73,37 +73,46 @@ bool smtd_set_priority(pid_t pid, int priority)
 	return !sched_setscheduler(pid, SCHED_FIFO, &param);
 }
 
-static bool is_named(pid_t pid, const char *name)
+/* The number of the interrupt that this thread serves, or -1 */
+static int irq_of(pid_t pid, const char *name)
 {
-	char path[64], comm[64] = "";
+	char path[64], comm[64] = "", rest[64] = "";
 	FILE *file;
+	int irq;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	file = fopen(path, "r");
 	if (!file)
-		return false;
+		return -1;
 	if (fgets(comm, sizeof(comm), file))
 		comm[strcspn(comm, "\n")] = '\0';
 	fclose(file);
-	return !fnmatch(name, comm, 0);
+	if (sscanf(comm, "irq/%d-%63s", &irq, rest) != 2 || fnmatch(name, rest, 0))
+		return -1;
+	return irq;
 }
 
-int smtd_move_threads(const char *name, unsigned int cpu, int priority)
+int smtd_move_irqs(const char *name, unsigned int cpu, int priority)
 {
-	cpu_set_t set;
+	char path[64];
 	int count = 0;
+	FILE *file;
 	size_t i;
 	glob_t g;
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
 	VFIO_ASSERT_EQ(glob("/proc/[0-9]*", 0, NULL, &g), 0);
 	for (i = 0; i < g.gl_pathc; i++) {
 		pid_t pid = atoi(strrchr(g.gl_pathv[i], '/') + 1);
+		int irq = irq_of(pid, name);
 
-		if (!is_named(pid, name))
+		if (irq < 0)
 			continue;
-		VFIO_ASSERT_EQ(sched_setaffinity(pid, sizeof(set), &set), 0);
+		/* The affinity of such a thread itself cannot be set. */
+		snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity", irq);
+		file = fopen(path, "w");
+		VFIO_ASSERT_NOT_NULL(file);
+		fprintf(file, "%x", 1U << cpu);
+		VFIO_ASSERT_EQ(fclose(file), 0);
 		VFIO_ASSERT_TRUE(smtd_set_priority(pid, priority));
 		count++;
 	}
