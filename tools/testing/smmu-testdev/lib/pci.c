@@ -122,6 +122,21 @@ bool smtd_pasid_enabled(const char *bdf)
 	       PCI_PASID_CTRL_ENABLE;
 }
 
+u32 smtd_aer_count(const char *bdf, const char *severity)
+{
+	char path[PATH_MAX], line[128];
+	u32 count = 0;
+	FILE *file;
+
+	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/devices/%s/aer_dev_%s", bdf, severity);
+	file = fopen(path, "r");
+	VFIO_ASSERT_NOT_NULL(file, "%s has no AER statistics\n", bdf);
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "TOTAL_ERR_%*s %u", &count);
+	fclose(file);
+	return count;
+}
+
 bool smtd_exists(const char *bdf)
 {
 	char path[PATH_MAX];

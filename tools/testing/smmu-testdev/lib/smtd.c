@@ -127,8 +127,18 @@ static void smtd_bind(struct smtd *d)
 		.iommufd = d->iommu->iommufd,
 	};
 
+	u64 end = smtd_now_us() + SMTD_DEADLINE_MS * 1000ULL;
+	int ret;
+
 	vfio_pci_cdev_open(d->vfio, d->bdf);
-	ioctl_assert(d->vfio->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	/* The bind resets: -EAGAIN while somebody else has the function's lock. */
+	for (;;) {
+		ret = ioctl(d->vfio->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+		if (!ret || errno != EAGAIN || smtd_now_us() > end)
+			break;
+		usleep(1000);
+	}
+	VFIO_ASSERT_EQ(ret, 0, "%s cannot be bound to iommufd\n", d->bdf);
 	d->devid = bind.out_devid;
 }
 
@@ -204,6 +214,18 @@ void smtd_observe(struct smtd *d, struct smtd *observer)
 	d->observer = observer;
 	VFIO_ASSERT_EQ(smtd_read(d, SMTD_SID), d->sid, "%s is not seen through %s\n",
 		       d->bdf, observer ? observer->bdf : "itself");
+}
+
+bool smtd_is_plugged(struct smtd *observer, u32 sid)
+{
+	u32 present;
+
+	pthread_mutex_lock(&observer->lock);
+	writel(sid, observer->bar + SMTD_PEER_SID);
+	observer->peer_sid = sid;
+	present = readl(observer->bar + SMTD_PEER_PRESENT);
+	pthread_mutex_unlock(&observer->lock);
+	return present;
 }
 
 void smtd_behave(struct smtd *d)

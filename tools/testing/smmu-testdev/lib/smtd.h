@@ -77,6 +77,9 @@ void smtd_close(struct smtd *d);
  */
 void smtd_observe(struct smtd *d, struct smtd *observer);
 
+/* Whether QEMU still has a function with that StreamID */
+bool smtd_is_plugged(struct smtd *observer, u32 sid);
+
 /* Set every knob to its harmless value, release what is held, stop DMA. */
 void smtd_behave(struct smtd *d);
 
@@ -275,6 +278,9 @@ u32 smtd_config_read(const char *bdf, u32 offset, unsigned int size);
 void smtd_config_write(const char *bdf, u32 offset, const void *data, unsigned int size);
 bool smtd_ats_enabled(const char *bdf);
 bool smtd_pasid_enabled(const char *bdf);
+
+/* Errors of that severity ("correctable", "fatal") that Linux has counted */
+u32 smtd_aer_count(const char *bdf, const char *severity);
 
 bool smtd_exists(const char *bdf);
 
