@@ -22,6 +22,13 @@
 
 static const char *guilty_bdf, *innocent_bdf;
 
+/*
+ * PASIDs in one domain: their ATC invalidations fill several batches of the
+ * driver's, 64 commands each.
+ */
+#define PASIDS		250
+#define ROUNDS		200
+
 FIXTURE(atc) {
 	struct iommu *iommu;
 	struct smtd *guilty, *innocent;
@@ -85,6 +92,100 @@ TEST_F_TIMEOUT(atc, a_failed_invalidation_fences_before_the_unmap_returns, TIMEO
 
 	/* Only the one that failed */
 	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA + SMTD_PAGE, SMTD_PAGE);
+	EXPECT_EQ(smtd_dma_run(self->innocent, .iova = IOVA + SMTD_PAGE, .ats = true), 1);
+}
+
+/* The other CPU: maps, uses and unmaps a page of the innocent function's own. */
+struct flusher {
+	struct smtd *dev;
+	u32 ioas;
+	void *mem;
+	bool stop;
+	u32 flushes;
+};
+
+static int flush(void *arg)
+{
+	struct flusher *flusher = arg;
+	struct smtd *dev = flusher->dev;
+
+	VFIO_ASSERT_TRUE(smtd_pin(2));
+	while (!__atomic_load_n(&flusher->stop, __ATOMIC_ACQUIRE)) {
+		smtd_map(dev->iommu, flusher->ioas, flusher->mem, IOVA, SMTD_PAGE);
+		VFIO_ASSERT_EQ(smtd_unmap(dev->iommu, flusher->ioas, IOVA, SMTD_PAGE), 0);
+		flusher->flushes++;
+	}
+	return 0;
+}
+
+/* One unmap with an ATC that fails; errors beyond the first met another SYNC. */
+static u32 failing_round(struct __test_metadata *_metadata, FIXTURE_DATA(atc) * self)
+{
+	struct smtd *dev = self->guilty;
+	u32 errors;
+
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .pasid = 1, .ats = true), 1);
+	smtd_dma_start(dev, .iova = IOVA, .pasid = 1, .ats = true);
+	errors = smtd_read(dev, SMTD_SMMU_CERROR);
+
+	smtd_inv_error(dev, 1000, 0);
+	EXPECT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, IOVA, SMTD_PAGE), 0);
+	smtd_mark_freed(dev, IOVA, 1);
+	errors = smtd_read(dev, SMTD_SMMU_CERROR) - errors;
+	EXPECT_GE(errors, 1);
+	smtd_wait_tries(dev, TRIES);
+
+	smtd_dma_stop(dev);
+	smtd_inv_answer(dev);
+	smtd_unmark_all(dev);
+	smtd_write(dev, SMTD_ATC_ENTRIES, 0);
+	return errors ? errors - 1 : 0;
+}
+
+/*
+ * The driver sends full batches of commands without a CMD_SYNC of their own, and
+ * another CPU's CMD_SYNC can get behind them: the error comes there. Whoever is
+ * blamed by place alone is the wrong one. Where each run of invalidations ends with
+ * its own CMD_SYNC, the error is the guilty function's: it is fenced in the first
+ * round, which is the last one then, and the innocent one works on.
+ */
+TEST_F_TIMEOUT(atc, an_error_at_another_flush_blames_the_guilty_only, TIMEOUT_S)
+{
+	struct flusher flusher = { .dev = self->innocent };
+	struct smtd *dev = self->guilty;
+	u32 misplaced = 0, round;
+	struct smtd_call call;
+	int hwpt, i;
+
+	hwpt = smtd_hwpt_alloc(dev, self->iommu->ioas_id, SMTD_HWPT_PASID, 0);
+	ASSERT_GT(hwpt, 0);
+	ASSERT_EQ(smtd_attach(dev, hwpt), 0);
+	for (i = 1; i <= PASIDS; i++)
+		ASSERT_EQ(smtd_attach_pasid(dev, i, hwpt), 0);
+
+	flusher.ioas = smtd_ioas_alloc(self->iommu);
+	flusher.mem = smtd_alloc(2);
+	smtd_map(self->iommu, flusher.ioas, flusher.mem + SMTD_PAGE, IOVA + SMTD_PAGE,
+		 SMTD_PAGE);
+	ASSERT_EQ(smtd_attach(self->innocent, flusher.ioas), 0);
+	/* CPU 0 has the interrupts, and must not wait with them off. */
+	ASSERT_TRUE(smtd_pin(1));
+	smtd_call_start(&call, flush, &flusher);
+	ASSERT_TRUE(smtd_until(__atomic_load_n(&flusher.flushes, __ATOMIC_ACQUIRE)));
+
+	for (round = 0; round < ROUNDS && !misplaced; round++) {
+		misplaced += failing_round(_metadata, self);
+		/* Fenced: there is no second round. */
+		if (!smtd_violation(dev, SMTD_V_ATS_MARKED))
+			break;
+	}
+	__atomic_store_n(&flusher.stop, true, __ATOMIC_RELEASE);
+	smtd_call_join(&call);
+
+	printf("# round %u: %u ATC errors at a CMD_SYNC of another flush (%u flushes)\n",
+	       round, misplaced, flusher.flushes);
+	EXPECT_EQ(smtd_violations(dev), 0);
 	EXPECT_EQ(smtd_dma_run(self->innocent, .iova = IOVA + SMTD_PAGE, .ats = true), 1);
 }
 

@@ -133,6 +133,81 @@ TEST_F_TIMEOUT(domain, is_invalidated_for_a_sibling_of_a_failed_reattach, TIMEOU
 	close(fd);
 }
 
+FIXTURE(group) {
+	struct smtd *observer, *victim;
+};
+
+/* The victim has no driver; both functions are in one group. */
+FIXTURE_SETUP(group)
+{
+	ASSERT_EQ(sysfs_iommu_group_get(victim_bdf), sysfs_iommu_group_get(sibling_bdf));
+	self->observer = smtd_watch(observer_bdf);
+	self->victim = smtd_watch(victim_bdf);
+	smtd_observe(self->victim, self->observer);
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	smtd_behave(self->victim);
+	smtd_print(self->victim, victim_bdf);
+	smtd_close(self->victim);
+	smtd_close(self->observer);
+}
+
+static int reset_victim(void *arg)
+{
+	return smtd_sysfs_reset(victim_bdf);
+}
+
+static int remove_victim(void *arg)
+{
+	return smtd_sysfs_write(victim_bdf, "remove", "1");
+}
+
+/* The sibling is opened, attached, and its DMA works: nothing holds its group. */
+static void use_sibling(struct __test_metadata *_metadata)
+{
+	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
+	struct smtd *sibling = smtd_open(sibling_bdf, iommu);
+	void *mem = smtd_alloc(1);
+
+	smtd_map(iommu, iommu->ioas_id, mem, IOVA, SMTD_PAGE);
+	EXPECT_EQ(smtd_attach(sibling, iommu->ioas_id), 0);
+	EXPECT_EQ(smtd_dma_run(sibling, .iova = IOVA, .ats = true), 1);
+	EXPECT_EQ(smtd_violations(sibling), 0);
+	smtd_close(sibling);
+	iommu_cleanup(iommu);
+}
+
+/*
+ * A function is removed while it is inside its reset. What its fence held in the
+ * group goes with it.
+ */
+TEST_F_TIMEOUT(group, is_free_when_a_function_is_removed_inside_its_reset, TIMEOUT_S)
+{
+	struct smtd_call reset, removal;
+
+	smtd_flr(self->victim, SMTD_FLR_KEEP_DMA, 1500);
+	smtd_call_start(&reset, reset_victim, NULL);
+	ASSERT_TRUE(smtd_until(smtd_read(self->victim, SMTD_IN_RESET)));
+	smtd_call_start(&removal, remove_victim, NULL);
+	printf("# the reset returned %d, the removal %d\n", smtd_call_join(&reset),
+	       smtd_call_join(&removal));
+	EXPECT_FALSE(smtd_exists(victim_bdf));
+	use_sibling(_metadata);
+}
+
+/* The same for one that stays fenced because its reset has failed. */
+TEST_F_TIMEOUT(group, is_free_when_a_function_is_removed_after_a_failed_reset, TIMEOUT_S)
+{
+	smtd_flr(self->victim, SMTD_FLR_KEEP_DMA, SMTD_FLR_READY_NEVER);
+	ASSERT_LT(smtd_sysfs_reset(victim_bdf), 0);
+	ASSERT_EQ(smtd_read(self->victim, SMTD_IN_RESET), 1);
+	ASSERT_EQ(remove_victim(NULL), 0);
+	EXPECT_FALSE(smtd_exists(victim_bdf));
+	use_sibling(_metadata);
+}
+
 int main(int argc, char *argv[])
 {
 	char **bdfs;
