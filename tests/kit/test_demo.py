@@ -88,6 +88,15 @@ class HostChecks(unittest.TestCase):
         self.assertIn("marks", check([STE, MARK.format(2), MARK.format(1)]))
         self.assertIn("no CFGI_STE at all", check([MARK.format(1), MARK.format(2)]))
 
+    def test_no_ste_write_in_the_log_of_the_test_device(self):
+        check = self.checks.check_testdev_no_ste_write
+        mark = "smmutd_reg sid=0x100 reg=0x1f8 val=0x{}"
+        ste = "smmutd_cmd SMMU_CMD_CFGI_STE sid=0x100 w0=0x00000003 w2=0x00000001 w3=0x00000000"
+        self.assertIsNone(check([ste, mark.format(1), mark.format(2), ste]))
+        self.assertIn("2 CFGI_STE", check([ste, mark.format(1), ste, ste, mark.format(2)]))
+        self.assertIn("marks", check([ste, mark.format(1)]))
+        self.assertIn("no CFGI_STE at all", check([mark.format(1), mark.format(2)]))
+
     def test_fenced_flr(self):
         reset = [COMMAND.format(6), COMMAND.format(0x400), STE, FLR, STE]
         self.assertIsNone(self.checks.check_flr_is_fenced(reset * 2))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# scenario: benign
+# scenario: -
 # level: testdev
 # what: With a function that does what the specifications ask, translation, PASIDs, ATS, stalls and resets work, and the oracle sees nothing.
 # images: fast debug

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# scenario: benign
+# scenario: -
 # level: testdev
 # what: Functions below a port that do what the specifications ask come through a hot reset and errors, and the oracle sees nothing.
 # images: fast debug

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# scenario: benign
+# scenario: -
 # level: testdev
 # what: A function that is plugged in and taken out while the machine runs works each time, and leaves nothing behind.
 # images: fast debug

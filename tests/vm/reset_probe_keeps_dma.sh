@@ -10,6 +10,7 @@
 # base-also: host check testdev_no_ste_write: stream table entries were changed
 # timeout: 120
 # programs: testdev_reset
+# trace: smmutd_*
 # host-check: testdev_no_ste_write
 # qemu: -device smmu-testdev,id=td0,addr=3
 # qemu: -device pcie-root-port,id=rp0,bus=pcie.0,addr=4,chassis=1,slot=1
