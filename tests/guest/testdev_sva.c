@@ -61,6 +61,7 @@ static void env_init(struct env *env)
 static void env_cleanup(struct env *env, const char *name)
 {
 	smtd_print(env->dev, name);
+	smtd_violations_clear(env->dev);
 	munmap(env->mem, PAGES * SMTD_PAGE);
 	close(env->fd);
 	smtd_close(env->dev);

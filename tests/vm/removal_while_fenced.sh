@@ -7,6 +7,8 @@
 # images: fast debug
 # modes: deterministic
 # base: pass
+# bites-with: leak-recovery-count-on-removal
+# bites-how: 16 - Device or resource busy
 # timeout: 240
 # programs: testdev_shared
 # qemu: -device smmu-testdev,id=td0,addr=3
