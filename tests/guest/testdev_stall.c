@@ -108,7 +108,7 @@ TEST_F_TIMEOUT(stalls, are_answered_before_the_reset_of_a_close, TIMEOUT_S)
 	u32 stalled;
 
 	smtd_observe(watch, self->observer);
-	smtd_flr(watch, 0, 300);
+	smtd_flr(watch, 0, 1000);
 	smtd_call_start(&close, close_device, self->dev);
 	self->dev = NULL;
 	ASSERT_TRUE(smtd_until(smtd_read(watch, SMTD_IN_RESET)));

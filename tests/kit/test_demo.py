@@ -97,6 +97,15 @@ class HostChecks(unittest.TestCase):
         self.assertIn("marks", check([ste, mark.format(1)]))
         self.assertIn("no CFGI_STE at all", check([mark.format(1), mark.format(2)]))
 
+    def test_ats_that_stays_off(self):
+        check = self.checks.check_testdev_ats_stays_off
+        mark = "smmutd_reg sid=0x20 reg=0x1f8 val=0x{}"
+        reset = "smmutd_reset sid=0x20 flags=0x1 ready_ms=4294967295"
+        ats = "smmutd_config sid=0x20 addr=0x106 val=0x{} len=2 dead=1"
+        self.assertIsNone(check([mark.format(1), ats.format(8000), reset, ats.format(0), mark.format(2)]))
+        self.assertIn("1 times", check([mark.format(1), reset, ats.format(8000), mark.format(2)]))
+        self.assertIn("marks", check([mark.format(1), ats.format(0), mark.format(2)]))
+
     def test_fenced_flr(self):
         reset = [COMMAND.format(6), COMMAND.format(0x400), STE, FLR, STE]
         self.assertIsNone(self.checks.check_flr_is_fenced(reset * 2))

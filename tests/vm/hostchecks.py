@@ -122,3 +122,25 @@ _LOG_COMMAND = re.compile(r"\bsmmutd_cmd SMMU_CMD_(\w+)")
 def check_testdev_no_ste_write(trace_lines):
     """As check_no_ste_write(), on the log of the test device."""
     return _judge_ste_commands(*ste_commands(trace_lines, _LOG_MARK, _LOG_COMMAND))
+
+
+_LOG_ATS = re.compile(r"\bsmmutd_config sid=\S+ addr=0x106 val=0x([0-9a-f]+)")
+_ATS_ENABLE = 0x8000
+
+
+def check_testdev_ats_stays_off(trace_lines):
+    """Between log marks 1 and 2 a reset, and after it nobody enables ATS (PCIe Base 10.5.1.3)."""
+    marks, reset, enabled = [], False, 0
+    for line in trace_lines:
+        mark = _LOG_MARK.search(line)
+        if mark:
+            marks.append(int(mark.group(1), 16))
+        elif marks == [1] and "smmutd_reset " in line:
+            reset = True
+        elif marks == [1] and reset and (write := _LOG_ATS.search(line)):
+            enabled += bool(int(write.group(1), 16) & _ATS_ENABLE)
+    if marks != [1, 2] or not reset:
+        return "the log has the marks %s instead of 1, 2 with a reset between them" % (marks or "none")
+    if enabled:
+        return "ATS was enabled %d times after the reset had begun" % enabled
+    return None

@@ -8,9 +8,12 @@
 # modes: deterministic
 # base: fail violation inv-in-reset: [1-9]
 # base-also: DMA that reached memory: \d+ before that, [1-9]\d* after it
+# base-also: host check testdev_ats_stays_off: ATS was enabled
 # series: not-yet
 # timeout: 240
 # programs: testdev_reset
+# trace: smmutd_*
+# host-check: testdev_ats_stays_off
 # qemu: -device smmu-testdev,id=td0,addr=3
 # qemu: -device smmu-testdev,id=td1,addr=4
 #
