@@ -30,7 +30,6 @@
  *
  * Exit status: 0 if the experiment could be made, whatever it showed.
  */
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +50,7 @@ static void event(const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	printf("EV %" PRIu64 " %s %s\n", (uint64_t)ns, name, text);
+	printf("EV %llu %s %s\n", (unsigned long long)ns, name, text);
 }
 
 /* The function stores a number that it increments with each write. */
@@ -93,8 +92,8 @@ int main(int argc, char *argv[])
 	called = smtd_now_us();
 	ret = smtd_unmap(iommu, iommu->ioas_id, IOVA, SMTD_PAGE);
 	returned = smtd_now_us();
-	event("unmap-return", "err=%d us=%" PRIu64 " writes=%u", -ret,
-	      (uint64_t)(returned - called), writes(page));
+	event("unmap-return", "err=%d us=%llu writes=%u", -ret,
+	      (unsigned long long)(returned - called), writes(page));
 	smtd_mark_freed(dev, IOVA, 0);
 	event("page-freed", "writes=%u", writes(page));
 
