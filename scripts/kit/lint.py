@@ -21,7 +21,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import kbuild, paths, prereq, proc, scriptlint, series, tree
+from . import devlint, kbuild, paths, prereq, proc, scriptlint, series, tree
 from .bases import git
 from .ui import KitError, Steps, note, relative, say
 
@@ -294,15 +294,21 @@ def measure_sparse(job, commit, files=None):
     return warnings
 
 
-def run_sparse(job, files):
-    if not files:
-        return []
+def sparse_wrapper(job):
+    """(a fresh directory for sparse's results, the program that puts them there)."""
     out = job.dir / "sparse"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     wrapper = job.dir / "sparse-wrapper"
     wrapper.write_text(SPARSE_WRAPPER)
     wrapper.chmod(0o755)
+    return out, wrapper
+
+
+def run_sparse(job, files):
+    if not files:
+        return []
+    out, wrapper = sparse_wrapper(job)
     log = job.log("sparse")
     log.unlink(missing_ok=True)
     # What is not checked is found by its missing "checked:" line.
@@ -622,13 +628,16 @@ def run(base):
     prereq.need("build", "lint")
     job = start(base)
     tools = ("checkpatch", *MEASURES, "shellcheck")
-    steps = Steps(3 + 2 * len(MEASURES) + len(MATRIX))
+    steps = Steps(4 + 2 * len(MEASURES) + len(MATRIX))
     awake = check_awake(job, steps, tools)
     with steps.step("checkpatch --strict on every patch"):
         lint_patches(job)
     compare(job, steps, [t for t in MEASURES if t in awake])
     with steps.step("shellcheck, and Python"):
         scriptlint.lint_scripts(job)
+    with steps.step("the test device: checkpatch, W=1, sparse", job.log("module")):
+        devlint.lint_style(job)
+        devlint.lint_module(job, sparse_wrapper)
     job.ran.add("matrix")
     for variant in MATRIX:
         with steps.step(f"compile with {variant.name}", matrix_log(job, variant)):
@@ -648,4 +657,5 @@ def quick(base):
     compare(job, steps, [t for t in tools if t in awake])
     with steps.step("shellcheck, and Python"):
         scriptlint.lint_scripts(job)
+        devlint.lint_style(job)
     finish(job)

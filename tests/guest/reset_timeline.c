@@ -59,7 +59,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -122,7 +121,7 @@ static void event_at(u64 ns, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	printf("EV %" PRIu64 " %s %s\n", (uint64_t)ns, name, text);
+	printf("EV %llu %s %s\n", (unsigned long long)ns, name, text);
 }
 
 #define event(_name, _fmt, ...)	event_at(now_ns(), _name, _fmt, ##__VA_ARGS__)
@@ -210,7 +209,7 @@ static int reset(struct vfio_pci_device *device)
 static void start(struct virtio_rng *rng)
 {
 	VFIO_ASSERT_EQ(virtio_rng_init(rng, DEADLINE_MS), 0);
-	VFIO_ASSERT_TRUE(dma_runs(rng, rng->nr_buffers + 1), "No DMA after the start\n");
+	VFIO_ASSERT_TRUE(dma_runs(rng, rng->nr_buffers + 1), "No DMA after it was set up\n");
 }
 
 enum phase { BEFORE, DURING, AFTER };
@@ -239,9 +238,9 @@ static void *reset_thread(void *arg)
 	returned = now_ns();
 	__atomic_store_n(&resetter->phase, AFTER, __ATOMIC_RELEASE);
 
-	event_at(called, "reset-call", "completions=%" PRIu64, (uint64_t)count);
-	event_at(returned, "reset-return", "err=%d us=%" PRIu64, resetter->err,
-		 (uint64_t)(returned - called) / 1000);
+	event_at(called, "reset-call", "completions=%llu", (unsigned long long)count);
+	event_at(returned, "reset-return", "err=%d us=%llu", resetter->err,
+		 (unsigned long long)(returned - called) / 1000);
 	return NULL;
 }
 
@@ -277,15 +276,15 @@ static void reset_in_flight(struct virtio_rng *rng)
 	VFIO_ASSERT_TRUE(dma_runs(rng, 4 * rng->nr_buffers), "No DMA\n");
 	last_ns = now_ns();
 	last = completions(rng);
-	event_at(last_ns, "dma-running", "completions=%" PRIu64 " interval_us=%" PRIu64,
-		 (uint64_t)last, (uint64_t)((last_ns - start_ns) / 1000 / (last - before)));
+	event_at(last_ns, "dma-running", "completions=%llu interval_us=%llu",
+		 (unsigned long long)last, (unsigned long long)((last_ns - start_ns) / 1000 / (last - before)));
 
 	while (nr_after < SAMPLES_AFTER) {
 		u64 ns = now_ns();
 		u64 count = completions(rng);
 
-		event_at(ns, "sample", "completions=%" PRIu64 " phase=%s",
-			 (uint64_t)count, phase_name[phase]);
+		event_at(ns, "sample", "completions=%llu phase=%s",
+			 (unsigned long long)count, phase_name[phase]);
 		if (count != last) {
 			last = count;
 			last_ns = ns;
@@ -312,11 +311,11 @@ static void reset_in_flight(struct virtio_rng *rng)
 
 	VFIO_ASSERT_EQ(pthread_join(thread, NULL), 0);
 	VFIO_ASSERT_EQ(resetter.err, 0, "VFIO_DEVICE_RESET failed\n");
-	event("dma-stopped", "completions=%" PRIu64 " last_ns=%" PRIu64,
-	      (uint64_t)last, (uint64_t)last_ns);
+	event("dma-stopped", "completions=%llu last_ns=%llu",
+	      (unsigned long long)last, (unsigned long long)last_ns);
 
 	start(rng);
-	event("dma-again", "completions=%" PRIu64, (uint64_t)completions(rng));
+	event("dma-again", "completions=%llu", (unsigned long long)completions(rng));
 }
 
 static void write_reset_method(struct virtio_rng *rng, const char *methods)
@@ -331,8 +330,8 @@ static void write_reset_method(struct virtio_rng *rng, const char *methods)
 	interval_us = (now_ns() - began) / 1000 / rng->nr_buffers;
 
 	mark(1);
-	event("probe-begin", "writes=%d methods=%s interval_us=%" PRIu64, opt.writes,
-	      methods, (uint64_t)interval_us);
+	event("probe-begin", "writes=%d methods=%s interval_us=%llu", opt.writes,
+	      methods, (unsigned long long)interval_us);
 
 	for (nr = 1; nr <= opt.writes; nr++) {
 		/* See drift() in vfio_pci_reset_test.c. */
@@ -346,9 +345,9 @@ static void write_reset_method(struct virtio_rng *rng, const char *methods)
 		after = completions(rng);
 		status = virtio_rng_status(rng);
 		event_at(began, "probe-write",
-			 "nr=%d err=%d us=%" PRIu64 " completions=%" PRIu64 " delta=%" PRIu64 " status=%#x",
-			 nr, err, (uint64_t)(ended - began) / 1000, (uint64_t)after,
-			 (uint64_t)(after - before), status);
+			 "nr=%d err=%d us=%llu completions=%llu delta=%llu status=%#x",
+			 nr, err, (unsigned long long)(ended - began) / 1000, (unsigned long long)after,
+			 (unsigned long long)(after - before), status);
 
 		if (dma_runs(rng, after - virtio_rng_completions(rng) + 1))
 			continue;
@@ -361,8 +360,8 @@ static void write_reset_method(struct virtio_rng *rng, const char *methods)
 		began = now_ns();
 		VFIO_ASSERT_EQ(reset(rng->device), 0, "VFIO_DEVICE_RESET failed\n");
 		start(rng);
-		event("dma-recovered", "nr=%d us=%" PRIu64 " completions=%" PRIu64, nr,
-		      (uint64_t)(now_ns() - began) / 1000, (uint64_t)completions(rng));
+		event("dma-recovered", "nr=%d us=%llu completions=%llu", nr,
+		      (unsigned long long)(now_ns() - began) / 1000, (unsigned long long)completions(rng));
 	}
 
 	mark(2);
@@ -433,7 +432,7 @@ int main(int argc, char *argv[])
 		reset_in_flight(rng);
 	if (opt.probe)
 		write_reset_method(rng, wanted);
-	event("end", "completions=%" PRIu64, (uint64_t)completions(rng));
+	event("end", "completions=%llu", (unsigned long long)completions(rng));
 
 	virtio_rng_destroy(rng);
 	iova_allocator_cleanup(iovas);

@@ -39,7 +39,7 @@ static bool plug_in(struct smtd *plugger)
 	}));
 }
 
-/* The function shows before Linux looks for its driver, and the driver before it has done its part. */
+/* The function shows before Linux looks for a driver, and the driver before it is done. */
 static bool comes_up(void)
 {
 	char dev[64];

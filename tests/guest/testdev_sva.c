@@ -290,12 +290,12 @@ TEST_F_TIMEOUT(bad, detach_waits_for_a_running_handler, TIMEOUT_S)
 
 /* ---- a fault that is queued and whose handler cannot run ---- */
 
-static volatile bool spin;
+static bool spin;
 
 static void *spinner(void *arg)
 {
 	smtd_pin((uintptr_t)arg);
-	while (spin)
+	while (__atomic_load_n(&spin, __ATOMIC_RELAXED))
 		;
 	return NULL;
 }
@@ -342,7 +342,7 @@ TEST_F_TIMEOUT(bad, unbind_waits_for_a_queued_fault, TIMEOUT_S)
 
 	write_text("/proc/sys/kernel/sched_rt_runtime_us", "-1");
 	realtime(30);
-	spin = true;
+	__atomic_store_n(&spin, true, __ATOMIC_RELAXED);
 	for (cpu = 0; cpu < cpus; cpu++) {
 		pthread_attr_t attr;
 		struct sched_param param = { .sched_priority = 10 };
@@ -363,7 +363,7 @@ TEST_F_TIMEOUT(bad, unbind_waits_for_a_queued_fault, TIMEOUT_S)
 	while (!smtd_call_done(&unbind) && smtd_now_us() < end)
 		usleep(1000);
 	TH_LOG("unbind %s for the fault", smtd_call_done(&unbind) ? "does not wait" : "waits");
-	spin = false;
+	__atomic_store_n(&spin, false, __ATOMIC_RELAXED);
 	for (cpu = 0; cpu < cpus; cpu++)
 		pthread_join(threads[cpu], NULL);
 	EXPECT_EQ(smtd_call_join(&unbind), 0);

@@ -77,6 +77,63 @@ class Files(unittest.TestCase):
                 demo.probe_rows(self.result(trace=trace))
 
 
+FREED = """EV 1000000000 begin bdf=0000:00:03.0 interval_us=1000
+EV 1010000000 dma-running writes=20
+EV 1011000000 silent writes=21
+EV 1012000000 unmap-call writes=22
+EV 2070000000 unmap-return err=0 us=1058000 writes={back}
+EV 2071000000 page-freed writes={back}
+EV 2072000000 sample writes={late} freed_writes={freed}
+EV 2080000000 answered writes={late}
+EV 2081000000 sample writes={late} freed_writes={freed}
+EV 2090000000 dma-stopped writes={late}
+EV 2091000000 end freed_writes={freed} refused=0
+"""
+
+
+class FreedPage(unittest.TestCase):
+    def setUp(self):
+        where = tempfile.TemporaryDirectory(prefix="demo")
+        self.addCleanup(where.cleanup)
+        self.dir = Path(where.name)
+        self.said = []
+        kept = demo.say
+        demo.say = lambda text="": self.said.append(text)
+        self.addCleanup(setattr, demo, "say", kept)
+
+    def result(self, name, freed, drop=None):
+        where = self.dir / name
+        where.mkdir()
+        text = FREED.format(back=1000, late=1000 + freed, freed=freed)
+        lines = [line for line in text.splitlines() if not drop or drop not in line]
+        (where / "result.log").write_text("\n".join(lines) + "\n")
+        return SimpleNamespace(dir=where)
+
+    def test_writes_are_told_with_the_time_of_the_unmap(self):
+        rows, freed = demo.freed_page(self.result("one", 7))
+        self.assertEqual(freed, 7)
+        text = " / ".join(t for _, t in rows)
+        self.assertIn("returns 0 after 1058000 us", text)
+        self.assertIn("7 WRITES TO THE FREED PAGE", text)
+        self.assertEqual([ns for ns, _ in rows], sorted(ns for ns, _ in rows))
+
+    def test_a_kernel_that_is_cured(self):
+        bad = demo.show_freed_page([self.result("one", 7), self.result("two", 0)])
+        self.assertEqual(bad, [])
+        self.assertIn("7 with the unpatched kernel, 0 with the series", self.said[-1])
+        self.assertNotIn("does not cure", self.said[-1])
+
+    def test_a_kernel_that_is_not_cured_is_said(self):
+        demo.show_freed_page([self.result("one", 7), self.result("two", 6)])
+        self.assertIn("6 with the series (which does not cure this yet)", self.said[-1])
+
+    def test_an_experiment_that_shows_nothing_fails(self):
+        self.assertTrue(demo.show_freed_page([self.result("one", 0), self.result("two", 0)]))
+
+    def test_a_run_without_samples_is_refused(self):
+        self.assertRaises(KitError, demo.freed_page, self.result("one", 7, "sample"))
+
+
 class HostChecks(unittest.TestCase):
     def setUp(self):
         self.checks = vm.host_checks()

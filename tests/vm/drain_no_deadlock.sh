@@ -9,6 +9,7 @@
 # base: pass
 # bites-with: flush-faults-under-group-mutex
 # bites-how: the reset waits for a fault that waits for the reset
+# run: all
 # timeout: 120
 # programs: testdev_sva
 # modules: smmu_testdev

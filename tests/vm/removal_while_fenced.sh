@@ -9,6 +9,7 @@
 # base: pass
 # bites-with: leak-recovery-count-on-removal
 # bites-how: 16 - Device or resource busy
+# run: all
 # timeout: 240
 # programs: testdev_shared
 # qemu: -device smmu-testdev,id=td0,addr=3

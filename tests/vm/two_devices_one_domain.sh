@@ -8,6 +8,7 @@
 # modes: deterministic race
 # base: fail violation (ats|dma)-marked: [1-9]
 # series: not-yet
+# run: all
 # timeout: 240
 # programs: testdev_shared
 # qemu: -device smmu-testdev,id=td0,addr=3

@@ -18,8 +18,10 @@
 
 #define SMTD_BAR_SIZE		0x1000
 
-/* PCI identity. With stall=on the function uses an identity that Linux marks
- * "dma-can-stall" by a quirk; the same quirk sets pasid_no_tlp. */
+/*
+ * PCI identity. With stall=on the function uses an identity that Linux marks
+ * "dma-can-stall" by a quirk; the same quirk sets pasid_no_tlp.
+ */
 #define SMTD_STALL_VENDOR	0x19e5
 #define SMTD_STALL_DEVICE	0xa250
 #define SMTD_STALL_REVISION	0x21
@@ -27,12 +29,16 @@
 #define SMTD_VENDOR		0x1b36
 #define SMTD_DEVICE		0x11f0
 #define SMTD_REVISION		0x01
-/* With alias=on: an identity to which Linux gives a second requester ID,
- * function 1 of the same slot, by a quirk (quirk_dma_func1_alias). */
+/*
+ * With alias=on: an identity to which Linux gives a second requester ID,
+ * function 1 of the same slot, by a quirk (quirk_dma_func1_alias).
+ */
 #define SMTD_ALIAS_VENDOR	0x1b4b
 #define SMTD_ALIAS_DEVICE	0x9128
-/* Device ID of a virtual function; with stall=on of the physical one it is
- * SMTD_STALL_VF_DEVICE, which the stall quirk lists as well. */
+/*
+ * Device ID of a virtual function; with stall=on of the physical one it is
+ * SMTD_STALL_VF_DEVICE, which the stall quirk lists as well.
+ */
 #define SMTD_VF_DEVICE		0x11f1
 #define SMTD_STALL_VF_DEVICE	0xa251
 
@@ -89,8 +95,10 @@
 /* Microseconds from one burst to the next with CTRL.LOOP; 0 counts as 1 */
 #define SMTD_PERIOD_US		0x024
 
-/* Writing starts (RUN) or stops the engine; RUN clears itself at the end of a
- * burst without LOOP. IOVA, COUNT and so on are sampled at each burst. */
+/*
+ * Writing starts (RUN) or stops the engine; RUN clears itself at the end of a
+ * burst without LOOP. IOVA, COUNT and so on are sampled at each burst.
+ */
 #define SMTD_CTRL		0x028
 #define  SMTD_CTRL_RUN		0x00000001
 #define  SMTD_CTRL_READ		0x00000002	/* read instead of write */
@@ -106,8 +114,10 @@
 #define SMTD_DATA_LO		0x034
 #define SMTD_DATA_HI		0x038
 
-/* The requester ID that new transactions carry, with or without the ATC: 0 the
- * function's own, 1 the second one (alias=on; refused without) */
+/*
+ * The requester ID that new transactions carry, with or without the ATC: 0 the
+ * function's own, 1 the second one (alias=on; refused without)
+ */
 #define SMTD_REQUESTER		0x03c
 
 /* ------------------------------------------------------------------ */
@@ -121,13 +131,17 @@
 #define  SMTD_INV_DELAYED	1
 /* neither: the CMD_SYNC behind it waits until INV_RELEASE */
 #define  SMTD_INV_NEVER		2
-/* never answers, and the root complex gives up after INV_DELAY_US: the CMD_SYNC
- * fails with CERROR_ATC_INV, and again INV_REPEAT times when it is retried */
+/*
+ * never answers, and the root complex gives up after INV_DELAY_US: the CMD_SYNC
+ * fails with CERROR_ATC_INV, and again INV_REPEAT times when it is retried
+ */
 #define  SMTD_INV_ERROR		3
 /* Unsupported Request: complete for the SMMU, nothing was invalidated */
 #define  SMTD_INV_UR		4
-/* as ERROR, but INV_LATE_US after the error the entries are dropped and the
- * answer is sent, which nobody waits for any more */
+/*
+ * as ERROR, but INV_LATE_US after the error the entries are dropped and the
+ * answer is sent, which nobody waits for any more
+ */
 #define  SMTD_INV_ERROR_LATE	5
 
 #define SMTD_INV_DELAY_US	0x044	/* reset value 100000 */
@@ -154,13 +168,17 @@
 #define  SMTD_FLR_KEEP_DMA	0x00000001
 /* the ATC keeps its entries, also when ATS.E is cleared */
 #define  SMTD_FLR_KEEP_ATC	0x00000002
-/* stalled transactions end with no access to memory when they are resumed;
- * without this flag they are in the SMMU's hands and complete */
+/*
+ * stalled transactions end with no access to memory when they are resumed;
+ * without this flag they are in the SMMU's hands and complete
+ */
 #define  SMTD_FLR_DROP_STALLED	0x00000004
 
-/* Milliseconds after a reset during which the function is inside its reset:
+/*
+ * Milliseconds after a reset during which the function is inside its reset:
  * configuration and BAR reads give all ones, writes are ignored. NEVER: for
- * ever. Writing it while inside a reset starts the time anew. */
+ * ever. Writing it while inside a reset starts the time anew.
+ */
 #define SMTD_FLR_READY_MS	0x064
 #define  SMTD_FLR_READY_NEVER	0xffffffff
 
@@ -176,8 +194,10 @@
 /* RO: 1 inside a reset */
 #define SMTD_IN_RESET		0x074
 
-/* WO: sends an error message (PCIe 6.2.3), if its reporting is enabled in
- * Device Control; with one in AER's status. Behind a root port only. */
+/*
+ * WO: sends an error message (PCIe 6.2.3), if its reporting is enabled in
+ * Device Control; with one in AER's status. Behind a root port only.
+ */
 #define SMTD_AER		0x078
 #define  SMTD_AER_COR		1	/* correctable: Bad TLP */
 #define  SMTD_AER_NONFATAL	2	/* uncorrectable: Completion Timeout */
@@ -226,8 +246,10 @@
 /* ------------------------------------------------------------------ */
 /* The SMMU: event queue, stalls, counters                              */
 
-/* The next n event records find an external abort (EVENTQ_ABT_ERR, the
- * record is lost); reads what is left of n. Needs CAPS_ARCH_EVTQ. */
+/*
+ * The next n event records find an external abort (EVENTQ_ABT_ERR, the
+ * record is lost); reads what is left of n. Needs CAPS_ARCH_EVTQ.
+ */
 #define SMTD_EVT_ABORT		0x0a4
 
 /* RO: stalled transactions of all streams */
@@ -308,8 +330,10 @@
 #define  SMTD_S_INV_DONE	12	/* ... answered */
 #define  SMTD_S_RESET		13	/* resets of any kind */
 #define  SMTD_S_BUSY		14	/* transactions held back, no free STAG */
-/* inside a reset: transactions that reached memory (counted in OK as well), so
- * that a test sees whether a function with FLR_KEEP_DMA was fenced */
+/*
+ * inside a reset: transactions that reached memory (counted in OK as well), so
+ * that a test sees whether a function with FLR_KEEP_DMA was fenced
+ */
 #define  SMTD_S_RESET_OK	15
 /* ... and those that were refused, in whatever way */
 #define  SMTD_S_RESET_FAULT	16
@@ -324,16 +348,20 @@
 #define SMTD_PEER_SID		0x200
 /* RO: 1 if there is one */
 #define SMTD_PEER_PRESENT	0x204
-/* Hot-plug: ADD does what device_add would do with the property "plug", REMOVE
+/*
+ * Hot-plug: ADD does what device_add would do with the property "plug", REMOVE
  * what device_del would do (the guest is asked). Reads as DONE or FAILED after;
- * REMOVE is done when the guest has been asked. */
+ * REMOVE is done when the guest has been asked.
+ */
 #define SMTD_PLUG		0x208
 #define  SMTD_PLUG_ADD		1
 #define  SMTD_PLUG_REMOVE	2
 #define  SMTD_PLUG_DONE		3
 #define  SMTD_PLUG_FAILED	4
-/* Window onto the peer's registers 0x000..0x1fc, also while it is inside a
- * reset or has vanished (the window does not show all ones then) */
+/*
+ * Window onto the peer's registers 0x000..0x1fc, also while it is inside a
+ * reset or has vanished (the window does not show all ones then)
+ */
 #define SMTD_PEER(reg)		(0x400 + (reg))
 
 #endif
