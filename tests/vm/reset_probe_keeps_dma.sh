@@ -6,8 +6,8 @@
 # what: Writing reset_method, which only asks whether a method exists, refuses no transaction and changes no stream table entry.
 # images: fast debug
 # modes: deterministic race
-# base: fail DMA meanwhile: \d+ done, [1-9]\d* refused
-# base-also: host check testdev_no_ste_write: stream table entries were changed
+# base: fail host check testdev_no_ste_write: stream table entries were changed
+# base-also: DMA meanwhile: \d+ done, [1-9]\d* refused
 # timeout: 120
 # programs: testdev_reset
 # trace: smmutd_*
