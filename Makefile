@@ -6,7 +6,7 @@ export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS WRITE PLANT JOBS QEMU Q
 
 KIT = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=scripts python3 -m kit
 
-.PHONY: help demo check check-all tree save series apply build vm kunit bites lint bisect clean python
+.PHONY: help demo check check-all tree save series apply build vm kunit bites model lint bisect clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo '  make vm TEST=NAME [ON=base|patched]     boot and run one test of tests/vm/'
 	@echo '  make vm TEST=NAME RUNS=N MODE=deterministic|race   the same N times; deterministic runs must be alike'
 	@echo '  make kunit SUITE=GLOB                   boot and run KUnit suites'
+	@echo '  make model                 verify the SPIN models of the protocol (tests/model/)'
 	@echo '  make bites [TEST="NAME ..."]            the table of defects that the unpatched kernel shows'
 	@echo '  make lint                  checkpatch, W=1, sparse, kernel-doc, coccinelle, compile matrix'
 	@echo '  make bisect                every commit builds, and boots where it brings tests'
@@ -41,7 +42,7 @@ python:
 	@command -v python3 >/dev/null || { [ "$$(id -u)" = 0 ] && { apt-get install -y python3 || { apt-get update && apt-get install -y python3; }; }; } || \
 		{ echo 'iommu-recovery: missing: python3'; echo '  cure: as root: apt-get install python3'; exit 1; }
 
-demo check check-all tree save series apply build vm kunit bites lint bisect: python
+demo check check-all tree save series apply build vm kunit bites model lint bisect: python
 	@$(KIT) $@
 
 clean:

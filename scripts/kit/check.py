@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import bases, guest, kbuild, lint, paths, prereq, proc, qemu, series, splat, tests, tree, uml, vm
+from . import bases, guest, kbuild, lint, model, paths, prereq, proc, qemu, series, splat, tests, tree, uml, vm
 from .bases import git
 from .ui import KitError, Steps, hms, note, relative, say
 
@@ -377,7 +377,7 @@ def run(everything=False):
     planted = planted_names()
     steps = Steps(11 + 2 * len(others) + (6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
-        prereq.need("base", "build", "vm", "lint")
+        prereq.need("base", "build", "vm", "lint", "model")
         splat.patterns(), splat.exceptions(), tests.load()
     found = {}
     for name in names:
@@ -397,6 +397,8 @@ def run(everything=False):
         guarded(tally, "lint", quick_lint, tally, main)
     with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
         kit_tests(tally)
+    with steps.step("SPIN models of the protocol", model.LOG):
+        guarded(tally, "models", model.check, tally)
     with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
                     None if qemu.built() else qemu.log()):
         test_device(tally, everything)

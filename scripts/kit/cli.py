@@ -173,6 +173,11 @@ def cmd_demo():
     return demo.run(chosen_base)
 
 
+def cmd_model():
+    from . import model
+    return model.command()
+
+
 def cmd_lint():
     from . import lint
     base = chosen_base()

@@ -27,6 +27,7 @@ SETS = {
         "/usr/lib/python3/dist-packages/pip": "python3-pip", "/usr/share/doc/python3-venv": "python3-venv",
         "/usr/lib/python3/dist-packages/setuptools": "python3-setuptools",
     },
+    "model": {"spin": "spin", "gcc": "gcc", "/usr/include/stdlib.h": "libc6-dev"},
     "lint": {"sparse": "sparse", "spatch": "coccinelle", "shellcheck": "shellcheck", "perl": "perl"},
 }
 
