@@ -375,7 +375,7 @@ def run(everything=False):
     tally, names = Tally(), bases.supported()
     first, others = names[0], names[1:]
     planted = planted_names()
-    steps = Steps(11 + 2 * len(others) + (6 * len(others) if everything else 0))
+    steps = Steps(12 + 2 * len(others) + (6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
         prereq.need("base", "build", "vm", "lint", "model")
         splat.patterns(), splat.exceptions(), tests.load()
@@ -398,7 +398,7 @@ def run(everything=False):
     with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
         kit_tests(tally)
     with steps.step("SPIN models of the protocol", model.LOG):
-        guarded(tally, "models", model.check, tally)
+        guarded(tally, "models", model.check, tally, everything)
     with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
                     None if qemu.built() else qemu.log()):
         test_device(tally, everything)

@@ -4,6 +4,7 @@
 A model says in comments of its own what is run:
 
     config: NAME | DEFINES                        must verify: every state searched, every statement reached
+    long: NAME | DEFINES                          the same, in make check-all and make model LONG=1 only
     unreached: CONFIG or * | PROCESSES | STATEMENT | REASON      unless it is intended that it is not
     caught: VARIANT | CONFIG | PROPERTY | WHY     with -DVARIANT (a mistake) that property must fail
     holds: VARIANT | CONFIG | WHY                 with -DVARIANT (another way to do it) it verifies too
@@ -34,7 +35,7 @@ RESULTS = paths.CACHE / "model"
 LOG = paths.LOGS / "model.log"
 
 DEADLOCK = "invalid end state"
-FIELDS = {"config": 2, "unreached": 4, "caught": 4, "holds": 3}
+FIELDS = {"config": 2, "long": 2, "unreached": 4, "caught": 4, "holds": 3}
 KEY = re.compile(r"\s*\*\s*(" + "|".join(FIELDS) + r"): *(.*)")
 VARIANT = re.compile(r"\b(?:BUG|ALT)_[A-Z0-9_]+\b")
 
@@ -46,8 +47,8 @@ CFLAGS = ("-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={MEMORY_MIB}")
 PROOF = (("-O2", "-DCOLLAPSE"), ("-m5000000", "-w24"))
 HUNT = (("-O1", "-DBFS"), ("-w20",))
 # What pan says when it did not look at everything.
-CUT_SHORT = ("max search depth too small", "Search not completed", "out of memory", "memory limit", "MEMLIM",
-             "VECTORSZ", "Bit statespace", "Hash-Compact", "hash-compact", "aborting", "too many")
+CUT_SHORT = ("max search depth too small", "MEMLIM bound", "out of memory", "VECTORSZ", "Bit statespace",
+             "Hash-Compact", "Search not completed", "aborting")
 MUST_SAY = ("Full statespace search for:", "assertion violations\t+", "invalid end states\t+")
 
 
@@ -71,6 +72,7 @@ class Run:
 class Model:
     name: str
     configs: dict = field(default_factory=dict)
+    long: set = field(default_factory=set)
     unreached: list = field(default_factory=list)
     runs: list = field(default_factory=list)
 
@@ -86,8 +88,9 @@ def parse(path):
         if len(row) != FIELDS[key] or not all(row[:1]):
             raise KitError(f"{path.name}:{number}: '{key}' needs {FIELDS[key]} fields, separated by ' | '",
                            "see scripts/kit/model.py")
-        if key == "config":
+        if key in ("config", "long"):
             model.configs[row[0]] = row[1].split()
+            model.long |= {row[0]} if key == "long" else set()
         elif key == "unreached":
             model.unreached.append([row[0], row[1].split(), row[2], row[3]])
         else:
@@ -112,9 +115,11 @@ def sources():
     return sorted(p for p in MODELS.glob("*") if p.suffix in (".pml", ".inc"))
 
 
-def load():
-    """Every model; raises when a variant in the sources is in no table, or the other way round."""
+def load(everything=False):
+    """Every model, with its long runs or without; raises when a variant in the sources is in no table, or the other way round."""
     models = [parse(p) for p in sources() if p.suffix == ".pml"]
+    for model in models:
+        model.runs = [r for r in model.runs if everything or r.config not in model.long]
     if not models:
         raise KitError(f"there is no model in {relative(MODELS)}", "take it back from git")
     known = {name for p in sources() for line in p.read_text(encoding="utf-8").splitlines()
@@ -216,7 +221,6 @@ def facts_of(text, where):
     return {
         "errors": number(r"errors: (\d+)"), "states": number(r"([\d.e+]+) states, stored"),
         "depth": number(r"depth reached (\d+)"), "cut": cut, "unreached": unreached,
-        "processes": sorted(set(re.findall(r"unreached in (?:proctype )?(\S+)", text))),
         "silent": [w.replace("\t", " ") for w in MUST_SAY if w not in text],
         "failed": failed.group(1) if failed else "", "at": int(failed.group(2)) if failed else 0,
         "where": where,
@@ -302,10 +306,10 @@ def run_all(models):
     return [(run, out[run.name]) for run in runs]
 
 
-def check(tally):
+def check(tally, everything=False):
     """The step of make check."""
     prereq.need("model")
-    for run, wrong in run_all(load()):
+    for run, wrong in run_all(load(everything)):
         if wrong:
             tally.bad(f"model {run.name}", wrong)
         else:
@@ -315,7 +319,7 @@ def check(tally):
 def command():
     """make model: the same by itself."""
     prereq.need("model")
-    models = load()
+    models = load(bool(os.environ.get("LONG")))
     steps = Steps(1)
     total = sum(len(m.runs) for m in models)
     with steps.step(f"{total} searches of {len(models)} models", LOG):

@@ -28,11 +28,15 @@
  *
  * config: two flushers | -DFLUSHERS=2
  * config: flusher and attacher | -DFLUSHERS=1 -DATTACHERS=1
+ * long: all of them | -DFLUSHERS=2 -DATTACHERS=1
  *
  * unreached: * | flusher resetter | -end- | they run for ever
  * unreached: flusher and attacher | attacher | -end- | it runs for ever
  * unreached: flusher and attacher | attacher | timeout_not_reported = !(shut) | no unfence under its group->mutex
  * unreached: flusher and attacher | attacher | ok = 1 | the same
+ * unreached: all of them | attacher | -end- | it runs for ever
+ * unreached: all of them | attacher | timeout_not_reported = !(shut) | no unfence under its group->mutex
+ * unreached: all of them | attacher | ok = 1 | the same
  *
  * caught: BUG_SKIP_BEFORE_SYNC | two flushers | translated_access_to_freed_page | skip set with the stores
  * caught: BUG_SKIP_AFTER_FAILED_SYNC | two flushers | translated_access_to_freed_page | skip set whatever the SYNC says
