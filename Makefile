@@ -2,7 +2,7 @@
 # The user's interface. "make help" lists it; the work is done by scripts/kit.
 
 # Variables that a user may set, handed to the kit as they are.
-export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS WRITE PLANT JOBS QEMU QEMU_TESTDEV IR_BUILD
+export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS WRITE LONG PLANT JOBS QEMU QEMU_TESTDEV IR_BUILD
 
 KIT = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=scripts python3 -m kit
 
@@ -26,7 +26,7 @@ help:
 	@echo '  make vm TEST=NAME [ON=base|patched]     boot and run one test of tests/vm/'
 	@echo '  make vm TEST=NAME RUNS=N MODE=deterministic|race   the same N times; deterministic runs must be alike'
 	@echo '  make kunit SUITE=GLOB                   boot and run KUnit suites'
-	@echo '  make model                 verify the SPIN models of the protocol (tests/model/)'
+	@echo '  make model                 verify the SPIN models of the protocol (LONG=1: the long searches too)'
 	@echo '  make bites [TEST="NAME ..."]            the table of defects that the unpatched kernel shows'
 	@echo '  make lint                  checkpatch, W=1, sparse, kernel-doc, coccinelle, compile matrix'
 	@echo '  make bisect                every commit builds, and boots where it brings tests'

@@ -28,9 +28,6 @@ observer=$(bdf_of 1b36:11f0 1) && alone=$(bdf_of 1b36:11f0 2) && one=$(bdf_of 1b
 	two=$(bdf_of 1b36:11f0 4) || die "no four functions"
 port=$(bdf_of 1b36:000c 3) || die "no third root port"
 bus=$(cat "$PCI_DEVICES/$port/secondary_bus_number") || die "$port is no port"
-for function in "$alone" "$one" "$two"; do
-	vfio_bind "$function"
-done
 
 status=0
 echo "# run: testdev_benign_bus"
