@@ -116,7 +116,7 @@ def sources():
 
 
 def load(everything=False):
-    """Every model, with its long runs or without; raises when a variant in the sources is in no table, or the other way round."""
+    """Every model, with its long runs or without; raises when sources and tables do not name the same variants."""
     models = [parse(p) for p in sources() if p.suffix == ".pml"]
     for model in models:
         model.runs = [r for r in model.runs if everything or r.config not in model.long]

@@ -68,7 +68,9 @@ bit innocent_blamed;
 bit timeout_unnoticed;
 
 #define AHEAD(a, b)	(((a) - (b)) & WRAP)
-#define MASK(start, n)	((((1 << (n)) - 1) << ((start) & (Q - 1)) | ((1 << (n)) - 1) >> (Q - ((start) & (Q - 1)))) & ((1 << Q) - 1))
+#define ONES(n)		((1 << (n)) - 1)
+#define AT(position)	((position) & (Q - 1))
+#define MASK(start, n)	((ONES(n) << AT(start) | ONES(n) >> (Q - AT(start))) & ONES(Q))	/* n slots, wrapping */
 
 active proctype smmu()
 {
