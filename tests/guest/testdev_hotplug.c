@@ -7,7 +7,8 @@
  * PLUGGER is an smmu-testdev with the property "plug", SLOT-FUNCTION the address
  * that what it plugs in will have. Nothing here may fail on any kernel.
  */
-#include <linux/bits.h>
+#include <fcntl.h>
+#include <stdlib.h>
 
 #include "smtd.h"
 
@@ -39,6 +40,18 @@ static bool plug_in(struct smtd *plugger)
 	}));
 }
 
+/* The device shows in sysfs before it can be opened. */
+static bool opens(void)
+{
+	const char *path = vfio_pci_get_cdev_path(bdf);
+	int fd = open(path, O_RDWR);
+
+	free((void *)path);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /* The function shows before Linux looks for a driver, and the driver before it is done. */
 static bool comes_up(void)
 {
@@ -47,7 +60,7 @@ static bool comes_up(void)
 	snprintf_assert(dev, sizeof(dev), "%s/vfio-dev", bdf);
 	return smtd_until(smtd_exists(bdf)) &&
 	       smtd_until(!smtd_set_driver(bdf, "vfio-pci")) &&
-	       smtd_until(smtd_exists(dev));
+	       smtd_until(smtd_exists(dev)) && smtd_until(opens());
 }
 
 FIXTURE(slot) {
