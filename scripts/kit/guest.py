@@ -41,7 +41,7 @@ def key_of(image):
 def own_files():
     """Sources of our own programs: those of the kit, and what they share with the test device."""
     shared = [*paths.TESTDEV.glob("regs.h"), *paths.TESTDEV.glob("*_uapi.h")]
-    for directory in ("lib", "tests"):
+    for directory in ("lib", "tests", "qemu/tests"):
         shared += [p for p in (paths.TESTDEV / directory).glob("*") if p.suffix in (".c", ".h")]
     return sorted(p for p in OWN.iterdir() if p.is_file()) + sorted(shared)
 

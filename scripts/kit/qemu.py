@@ -45,6 +45,9 @@ def built():
     """The program, when what was built last is what the repository holds now."""
     given = os.environ.get("QEMU_TESTDEV")
     if given:
+        if not os.access(given, os.X_OK) or os.path.isdir(given):
+            raise KitError(f"QEMU_TESTDEV={given} is not a program", "name a qemu-system-aarch64 with smmu-testdev, "
+                           "or leave it out: the kit builds one")
         return Path(given)
     try:
         version = (home() / "version").read_text(encoding="ascii").strip()
@@ -71,7 +74,12 @@ def build():
     log().parent.mkdir(parents=True, exist_ok=True)
     log().unlink(missing_ok=True)
     version, source = get_source()
-    meson = get_meson()
+    try:
+        meson = get_meson()
+    except NoSource:
+        raise
+    except KitError as e:
+        raise NoSource(f"QEMU's build needs meson, which is not to be had: {e.what}", f"{e.cure}; {WITHOUT}") from e
     where = home() / key(version)
     work = home() / "work"
     shutil.rmtree(where, ignore_errors=True)
@@ -82,7 +90,9 @@ def build():
         env["CC"] = "ccache gcc"
     proc.logged([BUILD, work, kbuild.jobs()], log(), env=env, what="building QEMU with smmu-testdev")
     where.mkdir(parents=True)
-    shutil.copy(work / "qemu-system-aarch64", where / "qemu-system-aarch64")
+    # What has its name is whole, also when we are interrupted here.
+    shutil.copy(work / "qemu-system-aarch64", where / "part")
+    os.replace(where / "part", where / "qemu-system-aarch64")
     (home() / "version").write_text(version + "\n", encoding="ascii")
     for old in sorted((p for p in home().iterdir() if re.fullmatch("[0-9a-f]{16}", p.name)),
                       key=os.path.getmtime)[:-3]:
@@ -105,10 +115,10 @@ def get_source():
         try:
             apt.update()
             seen += apt.versions(package, "Sources")
-            fits = [v for v in seen if v.split(":")[-1].startswith(conf["series"][0])]
-            if not fits:
+            good = [v for v in seen if v.split(":")[-1].startswith(conf["series"][0])]
+            if not good:
                 continue
-            version = next((v for v in known if v in fits), fits[0])
+            version = next((v for v in known if v in good), good[0])
             note(f"source of {package} {version} from {suite}")
             dsc = apt.download_source(package, version)
         except KitError as e:
@@ -135,7 +145,14 @@ def unpack(dsc, version):
         return where
     shutil.rmtree(where, ignore_errors=True)
     home().mkdir(parents=True, exist_ok=True)
-    proc.logged(["dpkg-source", "-x", dsc, where], log(), what=f"unpacking {relative(dsc)}")
+    try:
+        proc.logged(["dpkg-source", "-x", dsc, where], log(), what=f"unpacking {relative(dsc)}")
+    except KitError as e:
+        if e.cure and "space" in e.cure:
+            raise
+        for part in paths.CACHE.glob("qemu_*"):
+            part.unlink()
+        raise KitError(e.what, "run again: what was downloaded of QEMU's source was removed") from e
     stamp.write_text(version, encoding="ascii")
     return where
 

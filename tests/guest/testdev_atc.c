@@ -191,12 +191,8 @@ TEST_F_TIMEOUT(atc, an_error_at_another_flush_blames_the_guilty_only, TIMEOUT_S)
 
 int main(int argc, char *argv[])
 {
-	char **bdfs;
-	int n;
+	char **bdfs = smtd_functions(&argc, argv, 2);
 
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &n);
-	if (n != 2)
-		ksft_exit_fail_msg("two functions are needed, not %d\n", n);
 	guilty_bdf = bdfs[0];
 	innocent_bdf = bdfs[1];
 	return test_harness_run(argc, argv);

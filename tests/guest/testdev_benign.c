@@ -398,12 +398,8 @@ TEST_F_TIMEOUT(ats_function, works_after_a_reset_by_sysfs, TIMEOUT_S)
 
 int main(int argc, char *argv[])
 {
-	char **bdfs;
-	int n;
+	char **bdfs = smtd_functions(&argc, argv, 2);
 
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &n);
-	if (n != 2)
-		ksft_exit_fail_msg("two functions are needed, not %d\n", n);
 	pasid_bdf = bdfs[0];
 	ats_bdf = bdfs[1];
 	return test_harness_run(argc, argv);

@@ -184,10 +184,6 @@ TEST_F_TIMEOUT(slot, removes_its_function_when_it_is_switched_off, TIMEOUT_S)
 
 int main(int argc, char *argv[])
 {
-	int n;
-
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &n);
-	if (n != 4)
-		ksft_exit_fail_msg("four functions are needed, not %d\n", n);
+	bdfs = smtd_functions(&argc, argv, 4);
 	return test_harness_run(argc, argv);
 }

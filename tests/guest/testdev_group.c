@@ -89,10 +89,9 @@ TEST(refused_attach_does_not_touch_the_first_function)
 
 int main(int argc, char *argv[])
 {
-	if (argc < 3)
-		return KSFT_FAIL;
-	first_bdf = argv[argc - 2];
-	refusing_bdf = argv[argc - 1];
-	argv[argc - 2] = NULL;
-	return test_harness_run(argc - 2, argv);
+	char **bdfs = smtd_functions(&argc, argv, 2);
+
+	first_bdf = bdfs[0];
+	refusing_bdf = bdfs[1];
+	return test_harness_run(argc, argv);
 }

@@ -131,10 +131,9 @@ TEST_F_TIMEOUT(slot, goes_when_the_slot_loses_its_power, TIMEOUT_S)
 
 int main(int argc, char *argv[])
 {
-	if (argc < 3)
-		return KSFT_FAIL;
-	plugger_bdf = argv[argc - 2];
-	bdf = argv[argc - 1];
-	argv[argc - 2] = NULL;
-	return test_harness_run(argc - 2, argv);
+	char **bdfs = smtd_functions(&argc, argv, 2);
+
+	plugger_bdf = bdfs[0];
+	bdf = bdfs[1];
+	return test_harness_run(argc, argv);
 }

@@ -210,12 +210,8 @@ TEST_F_TIMEOUT(group, is_free_when_a_function_is_removed_after_a_failed_reset, T
 
 int main(int argc, char *argv[])
 {
-	char **bdfs;
-	int n;
+	char **bdfs = smtd_functions(&argc, argv, 3);
 
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &n);
-	if (n != 3)
-		ksft_exit_fail_msg("three functions are needed, not %d\n", n);
 	observer_bdf = bdfs[0];
 	victim_bdf = bdfs[1];
 	sibling_bdf = bdfs[2];

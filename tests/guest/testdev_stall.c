@@ -312,12 +312,8 @@ TEST_F_TIMEOUT(unhandled, stalls_end_when_their_function_is_removed, TIMEOUT_S)
 
 int main(int argc, char *argv[])
 {
-	char **bdfs;
-	int n;
+	char **bdfs = smtd_functions(&argc, argv, 2);
 
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &n);
-	if (n != 2)
-		ksft_exit_fail_msg("two functions are needed, not %d\n", n);
 	observer_bdf = bdfs[0];
 	dev_bdf = bdfs[1];
 	return test_harness_run(argc, argv);

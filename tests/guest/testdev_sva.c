@@ -469,14 +469,14 @@ TEST_F_TIMEOUT(others, fault_on_a_bar_against_its_reset, TIMEOUT_S)
 
 int main(int argc, char *argv[])
 {
-	/* What the function's name does not look like belongs to the harness. */
-	int own = argc > 3 && strchr(argv[argc - 3], ':') ? 3 : 2;
+	char **bdfs;
+	int n;
 
-	if (argc <= own)
-		return KSFT_FAIL;
-	bdf = argv[argc - own];
-	observer_bdf = argv[argc - own + 1];
-	vfio_bdf = own == 3 ? argv[argc - 1] : NULL;
-	argv[argc - own] = NULL;
-	return test_harness_run(argc - own, argv);
+	bdfs = vfio_selftests_get_bdfs(&argc, argv, &n);
+	if (n != 2 && n != 3)
+		ksft_exit_fail_msg("two or three functions are needed, not %d\n", n);
+	bdf = bdfs[0];
+	observer_bdf = bdfs[1];
+	vfio_bdf = n == 3 ? bdfs[2] : NULL;
+	return test_harness_run(argc, argv);
 }

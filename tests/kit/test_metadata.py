@@ -145,6 +145,28 @@ class Refused(unittest.TestCase):
     def test_bites_without_how(self):
         self.refuse(GOOD + "# bites-without: x\n", "bites-how")
 
+    def test_a_planted_defect_without_what_it_must_show(self):
+        self.refuse(GOOD + "# bites-with: x\n", "bites-how")
+
+    def test_unknown_mode(self):
+        self.refuse(GOOD + "# modes: race determined\n", "determined", "deterministic")
+
+    def test_a_cure_that_is_not_there_yet(self):
+        self.refuse(GOOD + "# series: not-yet\n", "how the base fails")
+        self.refuse(GOOD + "# series: later\n", "series cannot be 'later'")
+        self.assertEqual(self.parse(GOOD + "# base: fail x\n# series: not-yet\n").series, "not-yet")
+
+    def test_a_test_that_would_never_run(self):
+        self.refuse(GOOD + "# run: never\n", "run cannot be 'never'")
+
+    def test_lockdep_may_go_off_only_for_a_splat_that_is_named(self):
+        self.refuse(GOOD + "# lockdep-off: it does not matter\n", "expect-splat")
+
+    def test_each_planted_defect_is_there_and_used(self):
+        known = {p.stem for p in (paths.VM_TESTS / "planted").glob("*.patch")}
+        used = {slug for test in tests.load().values() for slug in test.bites_with}
+        self.assertEqual(known, used)
+
     def test_key_given_twice_loses_nothing(self):
         test = self.parse(GOOD + "# programs: a\n# programs: b\n")
         self.assertEqual(test.programs, ["a", "b"])

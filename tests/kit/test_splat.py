@@ -209,6 +209,18 @@ class Excused(unittest.TestCase):
     def test_a_splat_before_the_expected_one_is_found(self):
         self.assertEqual(len(found(OTHER + WARN, [r"one\+"])), 1)
 
+    def test_a_splat_may_be_named_by_the_lines_that_follow(self):
+        lines = ["[    1.1] WARNING: possible circular locking dependency detected", "[    1.1] 7.3.4 #1 Not tainted",
+                 "[    1.1] irq/18-pciehp/34 is trying to acquire lock:"]
+        named = r"possible circular locking dependency detected[\s\S]{1,99}pciehp/\d+ is trying"
+        self.assertEqual(splat.scan(lines, [named]), ([], []))
+        other = [line.replace("pciehp", "smmu") for line in lines]
+        found, unseen = splat.scan(other, [named])
+        self.assertEqual((len(found), unseen), (1, [named]))
+        # What is said later in the log does not make another splat the expected one.
+        found, _ = splat.scan([*other, *["[    2.0] quiet"] * 99, *lines], [named])
+        self.assertEqual(len(found), 1)
+
     def test_an_expected_splat_that_does_not_come(self):
         self.assertEqual(splat.scan(OTHER[:0] + ["quiet"], [r"one\+"], []), ([], [r"one\+"]))
 

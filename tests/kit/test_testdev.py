@@ -74,9 +74,14 @@ class Program(Scratch):
         self.assertEqual(qemu.built(), program)
 
     def test_a_program_of_the_user(self):
-        os.environ["QEMU_TESTDEV"] = "/somewhere/qemu"
+        mine = self.dir / "mine"
+        os.environ["QEMU_TESTDEV"] = str(mine)
         self.addCleanup(os.environ.pop, "QEMU_TESTDEV")
-        self.assertEqual(qemu.build(), Path("/somewhere/qemu"))
+        with self.assertRaises(KitError) as error:
+            qemu.build()
+        self.assertIn("is not a program", str(error.exception))
+        mine.touch(0o755)
+        self.assertEqual(qemu.build(), mine)
 
 
 class Source(Scratch):
@@ -130,6 +135,15 @@ class Source(Scratch):
         self.assertIn("is not what it should be", str(error.exception))
         self.assertFalse(dsc.exists())
 
+    def test_a_tarball_that_is_damaged_is_not_kept(self):
+        dsc = paths.CACHE / "qemu_1.dsc"
+        dsc.write_text("Format: 3.0 (quilt)\n", encoding="ascii")
+        (paths.CACHE / "qemu_1.orig.tar.xz").touch()
+        with self.assertRaises(KitError) as error:
+            qemu.unpack(dsc, "1")
+        self.assertIn("run again", error.exception.cure)
+        self.assertEqual(list(paths.CACHE.iterdir()), [])
+
     def test_the_check_skips_the_level_and_goes_on(self):
         def gone():
             raise qemu.NoSource("no source of qemu", "use another mirror")
@@ -144,6 +158,19 @@ class Source(Scratch):
         chosen = check.selected("fast", True, False, True, "7.3")
         self.assertTrue(chosen)
         self.assertFalse([t for t in chosen if t.level == "testdev"])
+
+    def test_the_test_without_a_guest_is_judged(self):
+        script = self.dir / "qemu/tests/smmu-testdev-host.py"
+        script.parent.mkdir(parents=True)
+        self.put(paths, "TESTDEV", self.dir)
+        self.put(check, "note", lambda *_: None)
+        for text, passed in (("print('ok 1 - a\\n1..1')", True), ("print('ok 1 - a\\nnot ok 2 - b\\n1..2')", False),
+                             ("print('ok 1 - a\\n1..2')", False), ("print('1..0')", False),
+                             ("print('ok 1 - a\\n1..1'); raise SystemExit(1)", False), ("syntax error", False)):
+            script.write_text(text + "\n", encoding="ascii")
+            tally = check.Tally()
+            check.model_check(tally, "qemu")
+            self.assertEqual((tally.passed, tally.failed), (1, 0) if passed else (0, 1), text)
 
     def test_a_build_that_fails_is_a_failure(self):
         def broken():

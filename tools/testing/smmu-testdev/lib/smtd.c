@@ -17,6 +17,8 @@
 
 #include "smtd.h"
 
+#include "../../../kselftest.h"
+
 static const char * const stat_name[SMTD_S_COUNT] = {
 	[SMTD_S_OK] = "ok",
 	[SMTD_S_FAULT] = "fault",
@@ -178,6 +180,16 @@ struct smtd *smtd_open(const char *bdf, struct iommu *iommu)
 	smtd_violations_clear(d);
 	smtd_stat_clear(d);
 	return d;
+}
+
+char **smtd_functions(int *argc, char *argv[], int want)
+{
+	int n;
+	char **bdfs = vfio_selftests_get_bdfs(argc, argv, &n);
+
+	if (n != want)
+		ksft_exit_fail_msg("%d functions are needed, not %d\n", want, n);
+	return bdfs;
 }
 
 struct smtd *smtd_watch(const char *bdf)

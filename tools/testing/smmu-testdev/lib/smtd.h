@@ -68,6 +68,9 @@ struct smtd *smtd_open(const char *bdf, struct iommu *iommu);
 /* Registers only, by sysfs, whatever driver has the function. */
 struct smtd *smtd_watch(const char *bdf);
 
+/* The addresses of @want functions at the end of the command line, or the program ends. */
+char **smtd_functions(int *argc, char *argv[], int want);
+
 /* Unbinds and frees what smtd_open() or smtd_watch() returned. */
 void smtd_close(struct smtd *d);
 
