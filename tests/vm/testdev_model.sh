@@ -5,7 +5,7 @@
 # level: testdev
 # what: The model of the test device does what the architecture and its register map say, each knob by itself.
 # images: fast
-# modes: deterministic
+# modes: race
 # base: pass
 # timeout: 180
 # programs: smmu-testdev-check
