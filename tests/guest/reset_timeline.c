@@ -277,7 +277,8 @@ static void reset_in_flight(struct virtio_rng *rng)
 	last_ns = now_ns();
 	last = completions(rng);
 	event_at(last_ns, "dma-running", "completions=%llu interval_us=%llu",
-		 (unsigned long long)last, (unsigned long long)((last_ns - start_ns) / 1000 / (last - before)));
+		 (unsigned long long)last,
+		 (unsigned long long)((last_ns - start_ns) / 1000 / (last - before)));
 
 	while (nr_after < SAMPLES_AFTER) {
 		u64 ns = now_ns();
@@ -346,8 +347,8 @@ static void write_reset_method(struct virtio_rng *rng, const char *methods)
 		status = virtio_rng_status(rng);
 		event_at(began, "probe-write",
 			 "nr=%d err=%d us=%llu completions=%llu delta=%llu status=%#x",
-			 nr, err, (unsigned long long)(ended - began) / 1000, (unsigned long long)after,
-			 (unsigned long long)(after - before), status);
+			 nr, err, (unsigned long long)(ended - began) / 1000,
+			 (unsigned long long)after, (unsigned long long)(after - before), status);
 
 		if (dma_runs(rng, after - virtio_rng_completions(rng) + 1))
 			continue;
@@ -361,7 +362,8 @@ static void write_reset_method(struct virtio_rng *rng, const char *methods)
 		VFIO_ASSERT_EQ(reset(rng->device), 0, "VFIO_DEVICE_RESET failed\n");
 		start(rng);
 		event("dma-recovered", "nr=%d us=%llu completions=%llu", nr,
-		      (unsigned long long)(now_ns() - began) / 1000, (unsigned long long)completions(rng));
+		      (unsigned long long)(now_ns() - began) / 1000,
+		      (unsigned long long)completions(rng));
 	}
 
 	mark(2);

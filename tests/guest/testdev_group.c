@@ -47,7 +47,7 @@ TEST(refused_attach_does_not_touch_the_first_function)
 	void *mem = smtd_alloc(1);
 	struct smtd_call call;
 	bool held = false;
-	int hwpt;
+	int hwpt, ret;
 
 	smtd_pin(0);
 	smtd_map(iommu, iommu->ioas_id, mem, IOVA, SMTD_PAGE);
@@ -67,10 +67,13 @@ TEST(refused_attach_does_not_touch_the_first_function)
 	while (!smtd_call_done(&call) && !held)
 		held = smtd_read(dev, SMTD_HOLD_STAT) & SMTD_HOLD_STAT_HELD;
 	if (held) {
-		usleep(5000);
+		EXPECT_TRUE(smtd_wait_tries(dev, 5));
 		smtd_release(dev);
 	}
-	EXPECT_EQ(smtd_call_join(&call), -EOPNOTSUPP);
+	ret = smtd_call_join(&call);
+	EXPECT_TRUE(ret == -EOPNOTSUPP || ret == -EINVAL) {
+		TH_LOG("the attach returned %d", ret);
+	}
 	smtd_write(dev, SMTD_HOLD_CTL, SMTD_HOLD_DISARM);
 
 	TH_LOG("context descriptor of the first function was%s written", held ? "" : " not");

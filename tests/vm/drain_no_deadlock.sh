@@ -24,4 +24,7 @@ bdf=$(bdf_of 19e5:a250 1) && held=$(bdf_of 19e5:a250 2) && vfio=$(bdf_of 19e5:a2
 vfio_bind "$vfio"
 testdev_module "$bdf" "$held"
 
+# The program looks there for the beginning of the reset.
+trace_functions pcie_flr
+
 exec testdev_sva -t fault_on_a_bar_against_its_reset "$bdf" "$held" "$vfio"

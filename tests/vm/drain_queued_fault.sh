@@ -6,7 +6,7 @@
 # what: An SVA unbind waits for a fault that was handed to the workqueue.
 # images: fast debug
 # modes: race
-# base: fail refcount_t: underflow; use-after-free[\s\S]{1,3000}iommu_sva_handle_iopf
+# base: fail (refcount_t: underflow; use-after-free|ODEBUG: free active)[\s\S]{0,3000}iommu_sva_handle_iopf
 # series: not-yet
 # timeout: 180
 # programs: testdev_sva
@@ -19,5 +19,8 @@
 bdf=$(bdf_of 19e5:a250) || die "no smmu-testdev that can stall"
 observer=$(bdf_of 1b36:11f0) || die "no second smmu-testdev"
 testdev_module "$bdf"
+
+# The program looks there for the order of things.
+trace_functions iommu_report_device_fault iommu_sva_handle_iopf iommu_sva_unbind_device
 
 exec testdev_sva -t unbind_waits_for_a_queued_fault "$bdf" "$observer"

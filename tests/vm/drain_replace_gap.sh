@@ -21,4 +21,7 @@ observer=$(bdf_of 1b36:11f0) || die "no smmu-testdev"
 function=$(bdf_of 19e5:a250) || die "no smmu-testdev that can stall"
 vfio_bind "$function"
 
+# The program looks there for the hand-over of the fault.
+trace_functions iommu_report_device_fault
+
 exec testdev_stall -t gets_no_fault_of_its_successor "$observer" "$function"

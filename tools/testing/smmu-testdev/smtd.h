@@ -246,6 +246,7 @@ long smtd_ioctl_domain_map(void __user *uarg);
 long smtd_ioctl_domain_unmap(void __user *uarg);
 struct smtd_domain *smtd_domain_get(u32 id);
 void smtd_domain_put(struct smtd_domain *d);
+bool smtd_domain_allows(struct smtd_domain *d, u64 fault);
 int smtd_domain_add(struct smtd_domain *d, unsigned long iova, size_t bytes,
 		    int prot, u64 *offset, u64 *phys);
 void smtd_domain_teardown(struct smtd_dev *td);
@@ -259,6 +260,7 @@ void smtd_fault_publish(struct smtd_att *att);
 void smtd_fault_retire(struct smtd_att *att);
 void smtd_fault_let_go(struct smtd_att *att);
 void smtd_fault_let_all_go(struct smtd_domain *d);
+void smtd_fault_teardown(struct smtd_dev *td);
 void smtd_fault_dying(struct smtd_dev *td);
 void smtd_att_put(struct smtd_att *att);
 void smtd_fault_exit(void);

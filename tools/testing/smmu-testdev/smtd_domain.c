@@ -20,11 +20,13 @@ static DEFINE_XARRAY_ALLOC1(smtd_domains);
  * struct smtd_map - a range of a domain with memory behind it
  * @iova: first address
  * @bytes: its size
+ * @prot: IOMMU_READ, IOMMU_WRITE
  * @mem: the memory
  */
 struct smtd_map {
 	unsigned long iova;
 	size_t bytes;
+	int prot;
 	struct smtd_mem *mem;
 };
 
@@ -242,6 +244,7 @@ int smtd_domain_add(struct smtd_domain *d, unsigned long iova, size_t bytes,
 		return -ENOMEM;
 	map->iova = iova;
 	map->bytes = bytes;
+	map->prot = prot;
 	map->mem = smtd_mem_alloc(bytes, false);
 	if (IS_ERR(map->mem)) {
 		ret = PTR_ERR(map->mem);
@@ -261,6 +264,21 @@ err_mem:
 err_map:
 	kfree(map);
 	return ret;
+}
+
+/* Whether what is mapped allows an access; IOMMU_FAULT_PERM_* in the low bits */
+bool smtd_domain_allows(struct smtd_domain *d, u64 fault)
+{
+	struct smtd_map *map;
+	bool allows;
+
+	mutex_lock(&d->lock);
+	map = mtree_load(&d->maps, fault & PAGE_MASK);
+	allows = map &&
+		 (!(fault & IOMMU_FAULT_PERM_READ) || map->prot & IOMMU_READ) &&
+		 (!(fault & IOMMU_FAULT_PERM_WRITE) || map->prot & IOMMU_WRITE);
+	mutex_unlock(&d->lock);
+	return allows;
 }
 
 /* Undoes a mapping; if offset is not 0, only that whose memory is there */

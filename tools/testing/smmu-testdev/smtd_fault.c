@@ -41,7 +41,7 @@ static DECLARE_WAIT_QUEUE_HEAD(smtd_wait);
  * @hold_ms: likewise
  * @release: of the domain, when it came
  * @count: number of addresses
- * @addr: faulting pages
+ * @addr: faulting pages, with IOMMU_FAULT_PERM_* in the low bits
  */
 struct smtd_fault {
 	struct list_head node;
@@ -112,18 +112,33 @@ void smtd_fault_let_all_go(struct smtd_domain *d)
 	wake_up_all(&smtd_wait);
 }
 
-/* The same for all attachments of a function, and those that are being made */
-void smtd_fault_dying(struct smtd_dev *td)
+static void smtd_fault_release_all(struct smtd_dev *td, bool dying)
 {
 	struct smtd_att *att;
 
 	spin_lock(&smtd_fault_lock);
-	WRITE_ONCE(td->dying, true);
+	if (dying)
+		WRITE_ONCE(td->dying, true);
 	list_for_each_entry(att, &smtd_atts, fault_node)
 		if (att->td == td)
 			att->released = true;
 	spin_unlock(&smtd_fault_lock);
 	wake_up_all(&smtd_wait);
+}
+
+/*
+ * All handlers of a function, before the first thing of it is undone: an SVA
+ * unbind that waits for the fault queue would wait for them as well.
+ */
+void smtd_fault_teardown(struct smtd_dev *td)
+{
+	smtd_fault_release_all(td, false);
+}
+
+/* The same for good: also for attachments that are being made */
+void smtd_fault_dying(struct smtd_dev *td)
+{
+	smtd_fault_release_all(td, true);
 }
 
 static bool smtd_fault_released(struct smtd_fault *f)
@@ -157,7 +172,10 @@ static void smtd_fault_hold(struct smtd_fault *f)
 	spin_unlock(&smtd_fault_lock);
 }
 
-/* Maps a page under each address where there is none yet */
+/*
+ * Maps a page under each address where there is none yet. One that is there and
+ * does not allow the access would fault again for ever.
+ */
 static enum iommu_page_response_code smtd_fault_map(struct smtd_fault *f)
 {
 	struct smtd_domain *d = f->att->domain;
@@ -169,7 +187,7 @@ static enum iommu_page_response_code smtd_fault_map(struct smtd_fault *f)
 
 		ret = smtd_domain_add(d, f->addr[i] & PAGE_MASK, PAGE_SIZE,
 				      IOMMU_READ | IOMMU_WRITE, &offset, &phys);
-		if (ret == -EEXIST)
+		if (ret == -EEXIST && smtd_domain_allows(d, f->addr[i]))
 			continue;
 		if (ret)
 			return IOMMU_PAGE_RESP_INVALID;
@@ -296,7 +314,8 @@ int smtd_iopf_handler(struct iopf_group *group)
 		f->group = group;
 		INIT_WORK(&f->work, smtd_fault_work);
 		list_for_each_entry(iopf, &group->faults, list)
-			f->addr[i++] = iopf->fault.prm.addr;
+			f->addr[i++] = (iopf->fault.prm.addr & PAGE_MASK) |
+				       (iopf->fault.prm.perm & ~PAGE_MASK);
 	}
 
 	spin_lock(&smtd_fault_lock);

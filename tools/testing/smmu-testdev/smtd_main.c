@@ -27,6 +27,7 @@ static void smtd_dev_free(struct kref *ref)
 static void smtd_teardown(struct smtd_dev *td)
 {
 	lockdep_assert_held_write(&td->life);
+	smtd_fault_teardown(td);
 	smtd_mem_teardown(td);
 	smtd_domain_teardown(td);
 }

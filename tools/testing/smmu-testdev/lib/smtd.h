@@ -99,10 +99,16 @@ u64 smtd_now_us(void);
 /* Whether the expression came true in time. It is evaluated again and again. */
 #define smtd_until(_cond) ({						\
 	u64 __end = smtd_now_us() + SMTD_DEADLINE_MS * 1000ULL;	\
-	bool __true;							\
+	bool __true, __late;						\
 									\
-	while (!(__true = (_cond)) && smtd_now_us() < __end)		\
+	/* After the deadline it is looked at once more. */		\
+	for (;;) {							\
+		__late = smtd_now_us() >= __end;			\
+		__true = (_cond);					\
+		if (__true || __late)					\
+			break;						\
 		usleep(200);						\
+	}								\
 	__true;								\
 })
 
@@ -115,12 +121,14 @@ struct smtd_call {
 	void *arg;
 	int ret;
 	bool done;
+	pid_t tid;
 	u64 begin_us, end_us;
 	pthread_t thread;
 };
 
 void smtd_call_start(struct smtd_call *call, int (*fn)(void *arg), void *arg);
 bool smtd_call_done(struct smtd_call *call);
+bool smtd_call_sleeps(struct smtd_call *call);	/* in the kernel, uninterruptibly */
 int smtd_call_join(struct smtd_call *call);	/* returns what fn() returned */
 
 /* Bind the calling thread to a CPU; false if there is no such CPU. */
@@ -135,6 +143,9 @@ bool smtd_set_priority(pid_t pid, int priority);
  * thread follows when it runs the next time. Returns how many there were.
  */
 int smtd_move_irqs(const char *name, unsigned int cpu, int priority);
+
+/* Where the text first stands in the kernel's trace (testlib.sh starts it); -1: nowhere */
+long smtd_trace_find(const char *text);
 
 /* ---- DMA ---- */
 

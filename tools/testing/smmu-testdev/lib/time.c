@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <sys/syscall.h>
+
 #include "smtd.h"
 
 u64 smtd_now_us(void)
@@ -33,6 +35,7 @@ static void *smtd_call_thread(void *arg)
 {
 	struct smtd_call *call = arg;
 
+	__atomic_store_n(&call->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	call->begin_us = smtd_now_us();
 	call->ret = call->fn(call->arg);
 	call->end_us = smtd_now_us();
@@ -49,6 +52,37 @@ void smtd_call_start(struct smtd_call *call, int (*fn)(void *arg), void *arg)
 bool smtd_call_done(struct smtd_call *call)
 {
 	return __atomic_load_n(&call->done, __ATOMIC_ACQUIRE);
+}
+
+bool smtd_call_sleeps(struct smtd_call *call)
+{
+	char path[64], text[512] = "", *state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat",
+		 __atomic_load_n(&call->tid, __ATOMIC_ACQUIRE));
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	state = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	fclose(file);
+	return state && state[1] && state[2] == 'D';
+}
+
+long smtd_trace_find(const char *text)
+{
+	FILE *file = fopen("/sys/kernel/tracing/trace", "r");
+	long at = 0, found = -1;
+	char line[1024];
+
+	VFIO_ASSERT_NOT_NULL(file);
+	while (found < 0 && fgets(line, sizeof(line), file)) {
+		if (strstr(line, text))
+			found = at;
+		at += strlen(line);
+	}
+	fclose(file);
+	return found;
 }
 
 int smtd_call_join(struct smtd_call *call)

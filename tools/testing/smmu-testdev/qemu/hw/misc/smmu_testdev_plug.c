@@ -30,6 +30,11 @@ static bool td_plug_add(SMMUTestDev *d, Error **errp)
     if (!opts) {
         return false;
     }
+    if (!qemu_opts_id(opts)) {
+        error_setg(errp, "plug: an id is needed");
+        qemu_opts_del(opts);
+        return false;
+    }
     dev = qdev_device_add(opts, errp);
     if (!dev) {
         qemu_opts_del(opts);
@@ -76,8 +81,10 @@ void td_plug_ctl(SMMUTestDev *d, uint32_t val)
     if (val != SMTD_PLUG_ADD && val != SMTD_PLUG_REMOVE) {
         return;
     }
-    if (!d->plug || timer_pending(d->plug_timer) ||
-        (val == SMTD_PLUG_ADD) == !!td_plugged(d)) {
+    if (timer_pending(d->plug_timer)) {
+        return;         /* one is under way, and its end will show */
+    }
+    if (!d->plug || (val == SMTD_PLUG_ADD) == !!td_plugged(d)) {
         d->plug_state = SMTD_PLUG_FAILED;
         return;
     }
