@@ -116,8 +116,10 @@ def number(name, default):
 
 
 def run_one(test):
-    from . import kbuild, repeat, tests, vm
+    from . import kbuild, qemu, repeat, tests, vm
     results = []
+    if test.level == "testdev":
+        qemu.built()    # refuses a QEMU_TESTDEV that is none before anything is downloaded
     mode = os.environ.get("MODE")
     if mode and mode not in tests.MODES:
         raise KitError(f"MODE={mode}: there is no such mode", "one of: " + ", ".join(tests.MODES))

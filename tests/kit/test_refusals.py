@@ -66,6 +66,26 @@ class Input(CliTest):
         self.refuse("nonsense", "unknown command 'nonsense'", "make help")
         self.refuse(None, "unknown command")
 
+    def script(self, name):
+        """One of the repository's tests, for the lab's own copy of the kit."""
+        shutil.copy(str(Path(__file__).resolve().parents[1] / f"vm/{name}.sh"), str(self.lab.root / f"tests/vm/{name}.sh"))
+
+    def test_testdev_program_that_is_none(self):
+        self.script("benign")
+        self.refuse("vm", "QEMU_TESTDEV=/nonexistent", "is not a program", TEST="benign", QEMU_TESTDEV="/nonexistent")
+
+    def test_unknown_mode(self):
+        self.script("boot")
+        self.refuse("vm", "MODE=fast", "deterministic, race", TEST="boot", MODE="fast")
+
+    def test_number_of_runs(self):
+        self.script("boot")
+        self.refuse("vm", "RUNS=0", "at least 1", TEST="boot", RUNS="0")
+
+    def test_bites_of_a_test_of_no_defect(self):
+        self.script("boot")
+        self.refuse("bites", "TEST=boot", "no test of a defect", TEST="boot")
+
     def test_unknown_base(self):
         self.refuse("tree", "Linux 6.12 is not supported", "7.3, 7.2", BASE="6.12")
 
@@ -121,7 +141,7 @@ class Input(CliTest):
         self.refuse("build", "IMAGE=nonsense", "fast, debug", IMAGE="nonsense")
 
     def test_unknown_side_is_refused_before_anything_is_built(self):
-        shutil.copy(str(Path(__file__).resolve().parents[1] / "vm/boot.sh"), str(self.lab.root / "tests/vm/boot.sh"))
+        self.script("boot")
         self.refuse("vm", "ON=nonsense", "base, patched", TEST="boot", ON="nonsense")
 
     def test_empty_patches_directory(self):
