@@ -8,7 +8,10 @@
  * that what it plugs in will have. Nothing here may fail on any kernel.
  */
 #include <fcntl.h>
-#include <stdlib.h>
+#include <glob.h>
+#include <string.h>
+
+#include <linux/limits.h>
 
 #include "smtd.h"
 
@@ -35,32 +38,34 @@ static bool plug_in(struct smtd *plugger)
 {
 	return smtd_until(({
 		smtd_write(plugger, SMTD_PLUG, SMTD_PLUG_ADD);
-		usleep(50000);
+		smtd_until(smtd_read(plugger, SMTD_PLUG) != SMTD_PLUG_ADD);
 		smtd_read(plugger, SMTD_PLUG) == SMTD_PLUG_DONE;
 	}));
 }
 
-/* The device shows in sysfs before it can be opened. */
+/* A function shows before Linux looks for a driver, its device before it can be opened. */
 static bool opens(void)
 {
-	const char *path = vfio_pci_get_cdev_path(bdf);
-	int fd = open(path, O_RDWR);
+	char path[PATH_MAX];
+	int fd = -1;
+	glob_t g;
 
-	free((void *)path);
+	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/devices/%s/vfio-dev/vfio*", bdf);
+	if (!glob(path, 0, NULL, &g)) {
+		snprintf_assert(path, PATH_MAX, "/dev/vfio/devices/%s",
+				strrchr(g.gl_pathv[0], '/') + 1);
+		fd = open(path, O_RDWR);
+		globfree(&g);
+	}
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
 }
 
-/* The function shows before Linux looks for a driver, and the driver before it is done. */
 static bool comes_up(void)
 {
-	char dev[64];
-
-	snprintf_assert(dev, sizeof(dev), "%s/vfio-dev", bdf);
 	return smtd_until(smtd_exists(bdf)) &&
-	       smtd_until(!smtd_set_driver(bdf, "vfio-pci")) &&
-	       smtd_until(smtd_exists(dev)) && smtd_until(opens());
+	       smtd_until(!smtd_set_driver(bdf, "vfio-pci")) && smtd_until(opens());
 }
 
 FIXTURE(slot) {

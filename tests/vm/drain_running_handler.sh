@@ -7,7 +7,7 @@
 # images: fast
 # modes: race
 # base: fail handlers that outlived the detach: 1
-# base-also: refcount_t: underflow; use-after-free
+# base-also: refcount_t: underflow; use-after-free|Unable to handle kernel
 # series: not-yet
 # timeout: 180
 # programs: testdev_sva

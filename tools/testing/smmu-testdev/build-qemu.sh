@@ -69,8 +69,8 @@ rm -rf "$out/fresh"
 
 cd "$out/tree/build"
 # Another compiler than last time: what it made is no use.
-[ "$(cat .cc 2> /dev/null)" = "${CC:-}" ] || { cd .. && rm -rf build && mkdir build && cd build; }
-echo "${CC:-}" > .cc
+[ "$(cat .cc 2> /dev/null)" = "CC=${CC:-}" ] || { cd .. && rm -rf build && mkdir build && cd build; }
+echo "CC=${CC:-}" > .cc
 if [ ! -f build.ninja ] && ! ../configure ${CC:+--cc="$CC"} --python=/usr/bin/python3 \
 	--target-list=aarch64-softmmu --without-default-features \
 	--enable-system --enable-tcg --enable-fdt=system --enable-pixman \
