@@ -4,6 +4,7 @@
 Run as `python3 -m kit.selftest OUT.json [PATTERN]`.
 """
 import json
+import signal
 import sys
 import unittest
 
@@ -48,6 +49,9 @@ class Collector(unittest.TextTestResult):
 
 def main():
     out = sys.argv[1]
+    # Whoever runs us in the background may have interrupts ignored, which our children would inherit: some of the
+    # tests are about interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     loader = unittest.TestLoader()
     if sys.argv[2:]:
         loader.testNamePatterns = [f"*{sys.argv[2]}*"]

@@ -58,7 +58,8 @@ class Scripts(unittest.TestCase):
             self.assertEqual(test.level == "kunit", bool(test.kunit), test.name)
 
     def test_each_program_has_a_source(self):
-        own = {p.stem for p in (TOP / "tests/guest").glob("*.c")}
+        own = {p.stem for p in (TOP / "tests/guest").glob("*.c")} | {"smmu-testdev-check"}
+        own |= {p.stem for p in (paths.TESTDEV / "tests").glob("*.c")}
         kernel = {Path(p).stem for patch in series.load(bases.supported()[0]) for p in patch.overlay}
         commit = bases.commit_of(f"refs/bases/{bases.supported()[0]}") if (paths.STORE / "HEAD").exists() else ""
         if commit:

@@ -23,9 +23,12 @@
 
 . /lib/testlib.sh
 
-pasid=$(bdf_of 19e5:a250 1) && shared=$(bdf_of 19e5:a250 2) || die "no two functions that can stall"
-observer=$(bdf_of 1b36:11f0 1) && alone=$(bdf_of 1b36:11f0 2) && one=$(bdf_of 1b36:11f0 3) &&
-	two=$(bdf_of 1b36:11f0 4) || die "no four functions with ATS"
+pasid=$(bdf_of 19e5:a250 1) || die "no two functions that can stall"
+shared=$(bdf_of 19e5:a250 2) || die "no two functions that can stall"
+observer=$(bdf_of 1b36:11f0 1) || die "no four functions with ATS"
+alone=$(bdf_of 1b36:11f0 2) || die "no four functions with ATS"
+one=$(bdf_of 1b36:11f0 3) || die "no four functions with ATS"
+two=$(bdf_of 1b36:11f0 4) || die "no four functions with ATS"
 
 status=0
 run() {

@@ -24,8 +24,10 @@
 
 . /lib/testlib.sh
 
-observer=$(bdf_of 1b36:11f0 1) && alone=$(bdf_of 1b36:11f0 2) && one=$(bdf_of 1b36:11f0 3) &&
-	two=$(bdf_of 1b36:11f0 4) || die "no four functions"
+observer=$(bdf_of 1b36:11f0 1) || die "no four functions"
+alone=$(bdf_of 1b36:11f0 2) || die "no four functions"
+one=$(bdf_of 1b36:11f0 3) || die "no four functions"
+two=$(bdf_of 1b36:11f0 4) || die "no four functions"
 port=$(bdf_of 1b36:000c 3) || die "no third root port"
 bus=$(cat "$PCI_DEVICES/$port/secondary_bus_number") || die "$port is no port"
 

@@ -19,8 +19,9 @@
 
 . /lib/testlib.sh
 
-bdf=$(bdf_of 19e5:a250 1) && held=$(bdf_of 19e5:a250 2) && vfio=$(bdf_of 19e5:a250 3) ||
-	die "no three functions that can stall"
+bdf=$(bdf_of 19e5:a250 1) || die "no three functions that can stall"
+held=$(bdf_of 19e5:a250 2) || die "no three functions that can stall"
+vfio=$(bdf_of 19e5:a250 3) || die "no three functions that can stall"
 vfio_bind "$vfio"
 testdev_module "$bdf" "$held"
 

@@ -9,6 +9,6 @@
 # kunit: arm_smmu_v3_iopf
 # bites-without: iommu-arm-smmu-v3-Refuse-faults-where-there-is-no-I-O-page-f
 # bites-how: (?s)NULL pointer dereference.*Call trace:.*iopf_queue_add_device
-# timeout: 90
+# timeout: 40
 
 exit 0

@@ -5,7 +5,7 @@
 # level: testdev
 # what: The model of the test device does what the architecture and its register map say, each knob by itself.
 # images: fast
-# modes: race
+# modes: deterministic race
 # base: pass
 # timeout: 180
 # programs: smmu-testdev-check
@@ -17,8 +17,10 @@
 
 . /lib/testlib.sh
 
-stall=$(bdf_of 19e5:a250) && alias=$(bdf_of 1b4b:9128) || die "no functions that can stall"
-observer=$(bdf_of 1b36:11f0 1) && port=$(bdf_of 1b36:11f0 2) || die "no two other functions"
+stall=$(bdf_of 19e5:a250) || die "no function that can stall"
+alias=$(bdf_of 1b4b:9128) || die "no function with two requester IDs"
+observer=$(bdf_of 1b36:11f0 1) || die "no other function"
+port=$(bdf_of 1b36:11f0 2) || die "no function below a port"
 
 status=0
 run() {
@@ -26,8 +28,15 @@ run() {
 	shift
 	"$@" || status=1
 }
+
+# A CPU that waits for a CMD_SYNC cannot release it as well. The other cases leave stalls to the kernel's detach,
+# which 7.3 does not get right when an event is still on its way: with one CPU none is.
+if [ "$(nproc)" -gt 1 ]; then
+	run stall smmu-testdev-check "$stall" release
+	exit $status
+fi
 run stall env OBSERVER="$observer" smmu-testdev-check "$stall" translate ats pasid stall flr hold overflow \
-	vanish two_functions keep_dma keep_atc drop_stalled trpnd engine_msi release
+	vanish two_functions keep_dma keep_atc drop_stalled trpnd engine_msi
 run alias smmu-testdev-check "$alias" two_ids
 run port smmu-testdev-check "$port" aer
 exit $status

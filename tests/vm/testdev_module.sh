@@ -15,7 +15,8 @@
 
 . /lib/testlib.sh
 
-one=$(bdf_of 19e5:a250 1) && two=$(bdf_of 19e5:a250 2) || die "no two functions that can stall"
+one=$(bdf_of 19e5:a250 1) || die "no two functions that can stall"
+two=$(bdf_of 19e5:a250 2) || die "no two functions that can stall"
 testdev_module "$one" "$two"
 
 status=0
