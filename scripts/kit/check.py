@@ -211,12 +211,12 @@ def one_test(tally, test, plain, patched, planted=(), everything=False):
 
 def bites_elsewhere(tally, test, plain, patched):
     """Where a test must fail besides the base: without the fix, or with a defect planted."""
-    todo = []
+    wanted = []
     if test.bites_without:
-        todo.append((without(patched.base, test.bites_without, patched.flavour), "with its fix taken out"))
+        wanted.append((without(patched.base, test.bites_without, patched.flavour), "with its fix taken out"))
     if test.bites_with:
-        todo.append((with_planted(patched.base, test.bites_with, patched.flavour), "with the defect planted"))
-    for image, why in todo:
+        wanted.append((with_planted(patched.base, test.bites_with, patched.flavour), "with the defect planted"))
+    for image, why in wanted:
         image.base_image, image.series_image = plain, patched
         kbuild.build(image)
         bites(tally, test, vm.run(test, image), test.bites_how, why)
