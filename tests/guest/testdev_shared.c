@@ -107,7 +107,7 @@ TEST_F_TIMEOUT(domain, is_invalidated_for_a_sibling_of_a_failed_reattach, TIMEOU
 	fail_nth(fd, 1);
 	ret = smtd_hwpt_alloc(self->sibling, ioas, 0, 0);
 	ASSERT_TRUE(has_failed(fd));
-	ASSERT_EQ(ret, -ENOMEM);
+	ASSERT_LT(ret, 0);
 
 	for (n = 1; reached && n < MAX_NTH; n++) {
 		smtd_map(self->iommu, ioas, self->mem, IOVA, SMTD_PAGE);
