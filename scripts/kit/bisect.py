@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 
-from . import kbuild, lint, paths, prereq, proc, tree
+from . import kbuild, lint, paths, prereq, proc, tree, warn
 from .bases import git
 from .ui import KitError, Steps, note, relative, say
 
@@ -79,7 +79,7 @@ def resume(base, commit, source):
         return False
     if key == key_of(commit):
         return True
-    for path in lint.warnings_in(log.read_text(errors="replace"), source):
+    for path in warn.warnings_in(log.read_text(errors="replace"), source):
         if (source / path).is_file():
             os.utime(source / path)
     return False
@@ -98,7 +98,7 @@ def build(base, commit):
         kbuild.kmake(source, obj, "W=1", "Image", log=log, what=f"'{subject(commit)}'")
     except KitError as e:
         raise KitError(f"commit '{subject(commit)}' does not build: {e.what}", e.cure) from e
-    found = lint.warnings_in(log.read_text(errors="replace"), source)
+    found = warn.warnings_in(log.read_text(errors="replace"), source)
     # An error in the log of a build that succeeded is of an earlier attempt.
     return {path: {w for w in ws if not w[1].startswith("error")} for path, ws in found.items()}
 
@@ -126,7 +126,7 @@ def base_warnings(base):
 def check(base, commit, before, boot):
     """Build one commit, compare its warnings with the base's, boot it."""
     warnings = build(base, commit)
-    new = lint.added(before, warnings)
+    new = warn.added(before, warnings)
     if new:
         shown = "\n  ".join(f"{path}:{place}: {text}" for path, place, text in new[:lint.SHOWN])
         raise KitError(f"commit '{subject(commit)}' brings {len(new)} new warnings:\n  {shown}",

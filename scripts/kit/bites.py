@@ -20,8 +20,8 @@ def chosen():
 
 
 def order(test):
-    """Scenarios by number, then by letter: 6, 42, 42a, 48b."""
-    digits = "".join(c for c in test.scenario if c.isdigit())
+    """Scenarios by number, then by letter: 6, 42, 42a, 48b. The first one of several."""
+    digits = "".join(c for c in test.scenario.partition(" ")[0] if c.isdigit())
     return int(digits or 0), test.scenario, test.name
 
 

@@ -20,12 +20,26 @@ from .ui import KitError
 # Parts of the source that no image depends on.
 NOT_KERNEL = ("Documentation", "MAINTAINERS", "tools")
 
+# Where the series adds options of its own
+SERIES_KCONFIG = "drivers/iommu/Kconfig"
+
 FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config")}
 
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 +0000", "KBUILD_BUILD_USER": "iommu-recovery",
     "KBUILD_BUILD_HOST": "kit", "KBUILD_BUILD_VERSION": "1",
 }
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a kernel is compiled for, and the prefix of the tools that do it."""
+
+    arch: str
+    cross: str
+
+
+HOME = Target(paths.ARCH, paths.CROSS)      # what the kit boots
 
 
 @dataclass
@@ -55,12 +69,22 @@ def jobs():
     return os.environ.get("JOBS") or str(os.cpu_count() or 2)
 
 
-def compiler():
-    return proc.output([f"{paths.CROSS}gcc", "--version"]).splitlines()[0]
+def compiler(target=HOME):
+    return proc.output([f"{target.cross}gcc", "--version"]).splitlines()[0]
 
 
 def fragments(flavour):
     return "".join((paths.CONFIGS / f).read_text(encoding="ascii") for f in FLAVOURS[flavour])
+
+
+def series_options(asked, kconfig):
+    """The lines of configs/series.config whose options that Kconfig file has: tests, where KUnit is asked for."""
+    if wanted(asked).get("CONFIG_KUNIT") != "y":
+        return ""
+    have = set(re.findall(r"^config (\w+)$", kconfig, re.M))
+    text = (paths.CONFIGS / "series.config").read_text(encoding="ascii")
+    return "".join(f"CONFIG_{name}={value}\n" for name, value in re.findall(r"^CONFIG_(\w+)=(.*)$", text, re.M)
+                   if name in have)
 
 
 def wanted(text):
@@ -76,12 +100,16 @@ def wanted(text):
     return want
 
 
-def check_config(text, config_file):
-    """Every requested option must have survived olddefconfig."""
+def lost_options(text, config_file):
+    """[(option, what it is, what it should be)]: the requested options that did not survive olddefconfig."""
     have = wanted("\n".join(line for line in config_file.read_text(encoding="ascii").splitlines()
                             if "CONFIG_" in line))
-    lost = [f"{k} is {have.get(k, 'n')}, not {v}" for k, v in wanted(text).items()
-            if have.get(k, "n") != v]
+    return [(k, have.get(k, "n"), v) for k, v in wanted(text).items() if have.get(k, "n") != v]
+
+
+def check_config(text, config_file, may_lose=()):
+    """Every requested option must have survived olddefconfig."""
+    lost = [f"{k} is {have}, not {want}" for k, have, want in lost_options(text, config_file) if k not in may_lose]
     if lost:
         raise KitError("the kernel configuration does not take: " + "; ".join(lost[:5])
                        + (f" and {len(lost) - 5} more" if lost[5:] else ""),
@@ -93,7 +121,9 @@ def image(base, commit, flavour, name):
     source = "\n".join(row for row in git("ls-tree", commit).splitlines()
                        if row.split("\t")[1] not in NOT_KERNEL)
     modules = [hashlib.sha256(p.read_bytes()).hexdigest() for p in module_files()]
-    text = "\n".join((source, fragments(flavour), compiler(), *REPRODUCIBLE.values(), *modules))
+    config = fragments(flavour)
+    config += series_options(config, git("show", f"{commit}:{SERIES_KCONFIG}", check=False))
+    text = "\n".join((source, config, compiler(), *REPRODUCIBLE.values(), *modules))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, base.name, base)
 
@@ -119,30 +149,48 @@ def build_modules(source, obj, where, log):
         shutil.copy(module, where / module.name)
 
 
-def kmake(source, obj, *args, log, what, env=None):
-    proc.logged(["make", "-C", source, f"O={obj}", f"ARCH={paths.ARCH}",
-                 f"CROSS_COMPILE={paths.CROSS}", f"-j{jobs()}", *args], log,
+def kmake(source, obj, *args, log, what, env=None, target=HOME):
+    proc.logged(["make", "-C", source, f"O={obj}", f"ARCH={target.arch}",
+                 f"CROSS_COMPILE={target.cross}", f"-j{jobs()}", *args], log,
                 env={**REPRODUCIBLE, **(env or {})}, what=what)
 
 
-def configure(source, obj, text, log):
-    """Write .config from tinyconfig and fragments; the build's time stamps stay when nothing changes."""
+def attempt(source, obj, *args, log, env=None, target=HOME):
+    """Compile as far as possible; True when all of it went well."""
+    try:
+        kmake(source, obj, "-k", *args, log=log, what=log.stem, env=env, target=target)
+        return True
+    except KitError as e:
+        if e.cure and "space" in e.cure:
+            raise
+        return False
+
+
+def configure(source, obj, text, log, target=HOME, may_lose=()):
+    """Write .config from tinyconfig and fragments; the build's time stamps stay when nothing changes.
+
+    Returns everything that was asked for.
+    """
+    kconfig = source / SERIES_KCONFIG
+    text += series_options(text, kconfig.read_text(encoding="utf-8") if kconfig.exists() else "")
     obj.mkdir(parents=True, exist_ok=True)
     stamp = obj / ".fragments"
-    release = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(source.glob("drivers/iommu/**/Kconfig"))
-                                      + [source / "Makefile"])).hexdigest()
-    if (obj / ".config").exists() and stamp.exists() and stamp.read_text() == text + release:
-        return
+    asked = [p for top in ("iommu", "pci", "vfio") for p in sorted(source.glob(f"drivers/{top}/**/Kconfig"))]
+    release = hashlib.sha256(b"".join(p.read_bytes() for p in [*asked, source / "Makefile"])).hexdigest()
+    inputs = text + release + "".join(sorted(may_lose))
+    if (obj / ".config").exists() and stamp.exists() and stamp.read_text() == inputs:
+        return text
     fresh = obj / ".config.fresh"
     (obj / "fragment").write_text(text, encoding="ascii")
-    kmake(source, obj, "tinyconfig", f"KCONFIG_CONFIG={fresh}", log=log, what="tinyconfig")
+    kmake(source, obj, "tinyconfig", f"KCONFIG_CONFIG={fresh}", log=log, what="tinyconfig", target=target)
     proc.logged([source / "scripts/kconfig/merge_config.sh", "-m", "-Q", "-O", obj, fresh, obj / "fragment"],
                 log, cwd=obj, env={"KCONFIG_CONFIG": str(fresh)}, what="merging configs/")
-    kmake(source, obj, "olddefconfig", f"KCONFIG_CONFIG={fresh}", log=log, what="olddefconfig")
-    check_config(text, fresh)
+    kmake(source, obj, "olddefconfig", f"KCONFIG_CONFIG={fresh}", log=log, what="olddefconfig", target=target)
+    check_config(text, fresh, may_lose)
     if not (obj / ".config").exists() or (obj / ".config").read_bytes() != fresh.read_bytes():
         os.replace(fresh, obj / ".config")
-    stamp.write_text(text + release)
+    stamp.write_text(inputs)
+    return text
 
 
 def log_of(img):
@@ -158,8 +206,7 @@ def build(img):
     log.unlink(missing_ok=True)
     source = tree.full_source(img.source, img.commit)
     obj = paths.BUILD / "obj" / f"{img.source}-{img.flavour}"
-    text = fragments(img.flavour)
-    configure(source, obj, text, log)
+    text = configure(source, obj, fragments(img.flavour), log)
     kmake(source, obj, "Image", log=log, what=f"building {img.name}")
     check_config(text, obj / ".config")
     shutil.rmtree(img.dir, ignore_errors=True)

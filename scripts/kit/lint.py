@@ -11,8 +11,6 @@ scripts/lint-exceptions.txt holds the findings that are right as they are.
 import concurrent.futures
 import fnmatch
 import hashlib
-import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,7 +19,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import devlint, kbuild, paths, prereq, proc, scriptlint, series, tree
+from . import devlint, drivers, kbuild, paths, prereq, proc, scriptlint, series, tree, warn
 from .bases import git
 from .ui import KitError, Steps, note, relative, say
 
@@ -53,31 +51,8 @@ COCCI = ("free/devm_free", "free/ifnullfree", "free/kfree", "free/kfreeaddr", "f
          "iterators/use_after_iter")
 COCCI_LIMIT_S = 60
 
-PLANTED = "drivers/iommu/ir-planted.c"
-PLANTED_TEXT = """// SPDX-License-Identifier: GPL-2.0
-#include <linux/slab.h>
-#include <linux/types.h>
-
-static const int ir_unused = 1;
-
-__le32 ir_planted(int *p);
-
-/**
- * ir_planted() - the parameter is missing here
- */
-__le32 ir_planted(int *p)
-{
-	__le32 x = 1;
-
-	kfree (p);
-	*p = 2;
-	return x;
-}
-"""
 PLANTED_SHELL = '#!/bin/sh\nrm -r $ir_planted/*\n'
 
-COMPILER_LINE = re.compile(r"(\S+?):(\d+(?::\d+)?): (?:fatal )?(warning|error): (.*)")
-CONTINUED = re.compile(r"(\S+?):(\d+:\d+):    (.*)")
 KDOC_LINE = re.compile(r"(?i)(warning|error): ([^\s:]+):(\d+) (.*)")
 COCCI_LINE = re.compile(r"([^\s:]+):(\d+):\d+(?:-\d+)?: (.*)")
 CHECKPATCH_LINE = re.compile(r"([^\s:]+):(\d+): ((?:ERROR|WARNING|CHECK):.*)")
@@ -200,68 +175,11 @@ def checkout(job, commit):
     return source
 
 
-# Warnings: {path: {(place, text), ...}}, from whichever tool
-
-
-def add(warnings, source, path, place, text):
-    path = re.sub(r"^(\./)+", "", path.removeprefix(f"{source}/"))
-    warnings[path].add((place, text))
-
-
-def warnings_in(log_text, source):
-    """The compiler's and sparse's warnings in a text."""
-    warnings, last = defaultdict(set), None
-    for line in log_text.splitlines():
-        if more := CONTINUED.fullmatch(line):
-            if last and last[:2] == more.group(1, 2):
-                last = (*last[:2], f"{last[2]};{more.group(3)}")
-            continue
-        if last:
-            add(warnings, source, *last)
-            last = None
-        if one := COMPILER_LINE.match(line):
-            last = (one.group(1), one.group(2), f"{one.group(3)}: {one.group(4)}")
-    if last:
-        add(warnings, source, *last)
-    return warnings
-
-
-def added(before, after):
-    """[(path, place, text)] of the warnings that the series adds; places move, so texts are counted."""
-    out = []
-    for path, found in sorted(after.items()):
-        old, new = (by_text(w.get(path, ())) for w in (before, after))
-        for text, places in sorted(new.items()):
-            # An error stops the tool, so what stood behind it was not looked at.
-            if len(places) > len(old.get(text, ())) or text.startswith("error"):
-                real = [t for p, t in sorted(found) if re.sub(r"\bline \d+", "line N", t) == text]
-                out.append((path, ", ".join(sorted(places, key=natural)), real[0]))
-    return out
-
-
-def by_text(warnings):
-    out = defaultdict(set)
-    for place, text in warnings:
-        out[re.sub(r"\bline \d+", "line N", text)].add(place)
-    return out
-
-
-def natural(place):
-    return [int(n) for n in place.split(":") if n.isdigit()]
-
-
 # The tools that are compared before and after
 
 
 def make(job, *args, log, obj=None, env=None):
-    """Compile as far as possible; True when all of it went well."""
-    try:
-        kbuild.kmake(job.source, obj or job.obj, "-k", *args, log=log, what=log.stem, env=env)
-        return True
-    except KitError as e:
-        if e.cure and "space" in e.cure:
-            raise
-        return False
+    return kbuild.attempt(job.source, obj or job.obj, *args, log=log, env=env)
 
 
 def measure_w1(job, commit):
@@ -271,7 +189,7 @@ def measure_w1(job, commit):
     for name in job.dirs():
         shutil.rmtree(job.obj / name, ignore_errors=True)
     complete = make(job, "W=1", *job.dirs(), log=log)
-    warnings = warnings_in(log.read_text(errors="replace"), job.source)
+    warnings = warn.warnings_in(log.read_text(errors="replace"), job.source)
     if not complete and not any(t.startswith("error") for w in warnings.values() for _, t in w):
         raise KitError(f"the W=1 build of {job.base.name} failed", f"the whole output is in {relative(log)}")
     return warnings
@@ -286,8 +204,8 @@ def measure_sparse(job, commit, files=None):
     for text in results:
         first, _, rest = text.partition("\n")
         checked.add(first.removeprefix(f"checked: {job.source}/"))
-        for path, found in warnings_in(rest, job.source).items():
-            if path in job.status or path == PLANTED:
+        for path, found in warn.warnings_in(rest, job.source).items():
+            if path in job.status or path == warn.PLANTED:
                 warnings[path] |= found
     for path in set(files) - checked:
         warnings[path].add(("0", "error: not checked, because this configuration does not compile it"))
@@ -330,7 +248,7 @@ def measure_kernel_doc(job, commit, files=None):
         raise KitError(f"kernel-doc failed: {text.strip().splitlines()[-1]}", "report this")
     for line in text.splitlines():
         if one := KDOC_LINE.match(line):
-            add(warnings, job.source, one.group(2), one.group(3), f"warning: {one.group(4)}")
+            warn.add(warnings, job.source, one.group(2), one.group(3), f"warning: {one.group(4)}")
     return warnings
 
 
@@ -343,7 +261,7 @@ def measure_coccinelle(job, commit, files=None):
         for script, text in zip(COCCI, pool.map(lambda s: spatch(job, s, files), COCCI)):
             for line in text.splitlines():
                 if one := COCCI_LINE.match(line):
-                    add(warnings, job.source, *one.group(1, 2), f"{one.group(3)} ({script}.cocci)")
+                    warn.add(warnings, job.source, *one.group(1, 2), f"{one.group(3)} ({script}.cocci)")
     return warnings
 
 
@@ -385,15 +303,11 @@ def remembered(job, tool, commit):
 
 def measure(job, tool, commit):
     kept = remembered(job, tool, commit)
-    if kept.exists():
-        stored = json.loads(kept.read_text(encoding="utf-8"))
-        return {path: {tuple(w) for w in found} for path, found in stored.items()}
+    if (known := warn.load(kept)) is not None:
+        return known
     checkout(job, commit)
     warnings = MEASURES[tool][1](job, commit)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    fresh = kept.with_suffix(".new")
-    fresh.write_text(json.dumps({p: sorted(found) for p, found in warnings.items()}), encoding="utf-8")
-    os.replace(fresh, kept)
+    warn.keep(kept, warnings)
     return warnings
 
 
@@ -408,7 +322,7 @@ def compare(job, steps, tools):
             if commit != job.tip:
                 before[tool] = result
                 continue
-            for path, place, text in added(before[tool], result):
+            for path, place, text in warn.added(before[tool], result):
                 job.found(tool, f"{path}:{place}: {text}")
 
 
@@ -420,31 +334,31 @@ def planted(job, tools):
     job.dir.mkdir(parents=True, exist_ok=True)
     checkout(job, job.tip)
     trials = {"w1": try_w1, "checkpatch": try_checkpatch, "shellcheck": try_shellcheck,
-              "sparse": lambda j: says(measure_sparse(j, j.tip, [PLANTED]), "different base types"),
-              "kernel-doc": lambda j: says(measure_kernel_doc(j, j.tip, [PLANTED]), "parameter 'p'"),
-              "coccinelle": lambda j: says(measure_coccinelle(j, j.tip, [PLANTED]), "preceded by free")}
-    path = job.source / PLANTED
+              "sparse": lambda j: warn.says(measure_sparse(j, j.tip, [warn.PLANTED]), "different base types"),
+              "kernel-doc": lambda j: warn.says(measure_kernel_doc(j, j.tip, [warn.PLANTED]), "parameter 'p'"),
+              "coccinelle": lambda j: warn.says(measure_coccinelle(j, j.tip, [warn.PLANTED]), "preceded by free")}
+    path = job.source / warn.PLANTED
     try:
-        path.write_text(PLANTED_TEXT)
+        path.write_text(warn.PLANTED_TEXT)
         return {tool for tool in tools if trials[tool](job)}
     finally:
         path.unlink(missing_ok=True)
-        for left in (job.obj / PLANTED).parent.glob(f"*{path.stem}*"):
+        for left in (job.obj / warn.PLANTED).parent.glob(f"*{path.stem}*"):
             left.unlink()
 
 
 def try_w1(job):
     log = job.log("planted")
     log.unlink(missing_ok=True)
-    (job.obj / PLANTED).with_suffix(".o").unlink(missing_ok=True)
-    make(job, "W=1", f"{PLANTED[:-2]}.o", log=log)
-    return says(warnings_in(log.read_text(errors="replace"), job.source), "unused-const-variable")
+    (job.obj / warn.PLANTED).with_suffix(".o").unlink(missing_ok=True)
+    make(job, "W=1", f"{warn.PLANTED[:-2]}.o", log=log)
+    return warn.says(warn.warnings_in(log.read_text(errors="replace"), job.source), warn.PLANTED_W1)
 
 
 def try_checkpatch(job):
     mail = scratch_checkpatch(job) / "planted.patch"
     mail.write_text("Subject: [PATCH] planted\n\nText.\n---\n"
-                    + series.new_file_diff(PLANTED, PLANTED_TEXT, False))
+                    + series.new_file_diff(warn.PLANTED, warn.PLANTED_TEXT, False))
     return any("SPACING" in text for _, text in checkpatch(job, mail))
 
 
@@ -452,10 +366,6 @@ def try_shellcheck(job):
     script = job.dir / "planted.sh"
     script.write_text(PLANTED_SHELL)
     return "SC2086" in scriptlint.shellcheck(script)
-
-
-def says(warnings, words):
-    return any(words in text for _, text in warnings.get(PLANTED, ()))
 
 
 def sparse_sees_planted_bug(base):
@@ -551,7 +461,7 @@ def lint_variant(job, variant):
         shutil.rmtree(obj / name, ignore_errors=True)
     complete = make(job, *dirs, obj=obj, log=log)
     errors = 0
-    for path, found in sorted(warnings_in(log.read_text(errors="replace"), source).items()):
+    for path, found in sorted(warn.warnings_in(log.read_text(errors="replace"), source).items()):
         for place, text in sorted(found):
             errors += text.startswith("error")
             if text.startswith("error") or path in job.status:
@@ -625,10 +535,10 @@ def finish(job):
 
 def run(base):
     """Everything; raises KitError with the findings when all checks have run."""
-    prereq.need("build", "lint")
+    prereq.need("build", "lint", "drivers")
     job = start(base)
     tools = ("checkpatch", *MEASURES, "shellcheck")
-    steps = Steps(4 + 2 * len(MEASURES) + len(MATRIX))
+    steps = Steps(4 + 2 * len(MEASURES) + len(MATRIX) + 2 * len(drivers.MACHINES))
     awake = check_awake(job, steps, tools)
     with steps.step("checkpatch --strict on every patch"):
         lint_patches(job)
@@ -642,6 +552,14 @@ def run(base):
     for variant in MATRIX:
         with steps.step(f"compile with {variant.name}", matrix_log(job, variant)):
             lint_variant(job, variant)
+    drivers.run(job, steps)
+    finish(job)
+
+
+def drivers_alone(base):
+    """What make drivers runs."""
+    prereq.need("build", "drivers")
+    drivers.run(job := start(base), Steps(2 * len(drivers.MACHINES)))
     finish(job)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tools that the kit needs: installed when root, named when not."""
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -29,6 +30,13 @@ SETS = {
     },
     "model": {"spin": "spin", "gcc": "gcc", "/usr/include/stdlib.h": "libc6-dev"},
     "lint": {"sparse": "sparse", "spatch": "coccinelle", "shellcheck": "shellcheck", "perl": "perl"},
+    "drivers": {
+        "x86_64-linux-gnu-gcc": "gcc" if platform.machine() == "x86_64" else "gcc-x86-64-linux-gnu",
+        "arm-linux-gnueabihf-gcc": "gcc-arm-linux-gnueabihf", "riscv64-linux-gnu-gcc": "gcc-riscv64-linux-gnu",
+        "s390x-linux-gnu-gcc": "gcc-s390x-linux-gnu", "powerpc64-linux-gnu-gcc": "gcc-powerpc64-linux-gnu",
+        # x86 runs objtool over every object.
+        "/usr/include/libelf.h": "libelf-dev",
+    },
 }
 
 QEMU_OLDEST = (7, 2)

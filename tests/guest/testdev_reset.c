@@ -55,15 +55,14 @@ FIXTURE_TEARDOWN(one_function)
  * FLR that never ends: the kernel gives up after more than a minute and reports
  * an error. What the function is doing then is anybody's guess, so it must be
  * left behind the fence that was shut for the reset: no access to memory, and no
- * invalidation, which it would not answer. A kernel that knows the result of a
- * reset when it ends it does not open the fence after this one. Between the log
+ * invalidation, which it would not answer, until a reset succeeds. Between the log
  * marks a host check looks for writes that enable ATS, which the function, dead as
  * it is, does not take.
  */
 TEST_F_TIMEOUT(one_function, stays_fenced_when_its_reset_has_failed, TIMEOUT_S)
 {
 	struct smtd *dev = self->dev;
-	u32 inside, after;
+	u32 inside, after, asked;
 	u64 begin, end;
 	int ret;
 
@@ -88,6 +87,79 @@ TEST_F_TIMEOUT(one_function, stays_fenced_when_its_reset_has_failed, TIMEOUT_S)
 	printf("DMA that reached memory: %u before that, %u after it\n", inside, after);
 	EXPECT_EQ(smtd_violations(dev), 0);
 	EXPECT_EQ(after, 0);
+	EXPECT_STREQ(smtd_recovery(dev->bdf), SMTD_QUARANTINED);
+	EXPECT_EQ(smtd_quarantines(dev->bdf), 1);
+	EXPECT_TRUE(smtd_until(smtd_uevents(dev->bdf) == 1));
+	EXPECT_STREQ(smtd_last_uevent(dev->bdf), SMTD_QUARANTINED);
+
+	/* Nor does it come back by itself when the function does. */
+	asked = smtd_read(dev, SMTD_SMMU_INV_SENT);
+	smtd_flr(dev, SMTD_FLR_KEEP_DMA, 1);
+	ASSERT_TRUE(smtd_wait_reg(dev, SMTD_IN_RESET, 0));
+	EXPECT_FALSE(smtd_ats_enabled(dev->bdf));
+	smtd_stat_clear(dev);
+	ASSERT_TRUE(smtd_wait_tries(dev, TRIES));
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_OK), 0);
+	EXPECT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, IOVA, PAGES * SMTD_PAGE), 0);
+	EXPECT_EQ(smtd_read(dev, SMTD_SMMU_INV_SENT), asked);
+	EXPECT_STREQ(smtd_recovery(dev->bdf), SMTD_QUARANTINED);
+
+	/* A reset that succeeds lifts it. */
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, PAGES * SMTD_PAGE);
+	smtd_flr(dev, 0, 1);
+	EXPECT_EQ(smtd_reset(dev), 0);
+	EXPECT_STREQ(smtd_recovery(dev->bdf), SMTD_ACTIVE);
+	EXPECT_EQ(smtd_quarantines(dev->bdf), 1);
+	EXPECT_TRUE(smtd_until(smtd_uevents(dev->bdf) == 2));
+	EXPECT_STREQ(smtd_last_uevent(dev->bdf), SMTD_ACTIVE);
+	/* The kernel has saved what the dead function's registers said then. */
+	smtd_enable(dev);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = 4, .ats = true), 4);
+	EXPECT_TRUE(smtd_ats_enabled(dev->bdf));
+	EXPECT_EQ(smtd_violations_but(dev, 1 << SMTD_V_INV_IN_RESET), 0);
+}
+
+/* Mend the function when the reset of its bus has come, so that this one succeeds. */
+static int mend_in_second_reset(void *arg)
+{
+	struct smtd *dev = arg;
+
+	while (smtd_stat(dev, SMTD_S_RESET) < 2)
+		usleep(20000);
+	smtd_flr(dev, SMTD_FLR_KEEP_DMA, 1);
+	return 0;
+}
+
+/*
+ * Scenario 5. The FLR never ends, and the kernel falls back to a reset of the bus.
+ * In between the function stays fenced; after the second one it is well.
+ */
+TEST_F_TIMEOUT(one_function, works_when_a_second_method_has_reset_it, TIMEOUT_S)
+{
+	struct smtd *dev = self->dev;
+	struct smtd_call mend;
+
+	ASSERT_EQ(smtd_sysfs_write(dev->bdf, "reset_method", "flr bus"), 0);
+	smtd_dma_start(dev, .iova = IOVA, .period_us = 10000);
+	ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_OK, 5));
+	smtd_flr(dev, SMTD_FLR_KEEP_DMA, SMTD_FLR_READY_NEVER);
+	smtd_stat_clear(dev);
+	smtd_call_start(&mend, mend_in_second_reset, dev);
+
+	EXPECT_EQ(smtd_reset(dev), 0);
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_RESET), 2);
+	printf("# inside the resets reached memory: %u, refused: %u\n",
+	       smtd_stat(dev, SMTD_S_RESET_OK), smtd_stat(dev, SMTD_S_RESET_FAULT));
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_RESET_OK), 0);
+	EXPECT_GT(smtd_stat(dev, SMTD_S_RESET_FAULT), 0);
+	EXPECT_EQ(smtd_call_join(&mend), 0);
+	EXPECT_EQ(smtd_violations(dev), 0);
+	EXPECT_STREQ(smtd_recovery(dev->bdf), SMTD_ACTIVE);
+
+	smtd_behave(dev);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = 4, .ats = true), 4);
+	EXPECT_NE(smtd_word(self->mem, 3), 0);
+	EXPECT_EQ(smtd_sysfs_write(dev->bdf, "reset_method", "default"), 0);
 }
 
 /*

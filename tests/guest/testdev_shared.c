@@ -5,13 +5,16 @@
  *
  * usage: testdev_shared [options of kselftest_harness.h] OBSERVER VICTIM SIBLING
  *
- * The observer is bound to no driver.
+ * The observer is bound to no driver. The fixture "domain" wants the others with
+ * vfio-pci; "group" wants them in one group, the victim without a driver and the
+ * sibling with vfio-pci; "dma_group" wants both with smmu_testdev.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "module.h"
 #include "smtd.h"
 
 #include "../kselftest_harness.h"
@@ -79,19 +82,36 @@ FIXTURE_TEARDOWN(domain)
 	iommu_cleanup(self->iommu);
 }
 
+/* The sibling's access to a page ends when the unmap has returned. */
+static void sibling_is_invalidated(struct __test_metadata *_metadata, struct iommu *iommu,
+				   struct smtd *sibling, u64 iova)
+{
+	ASSERT_EQ(smtd_dma_run(sibling, .iova = iova), 1);
+	ASSERT_EQ(smtd_dma_run(sibling, .iova = iova, .ats = true), 1);
+	ASSERT_EQ(smtd_unmap(iommu, iommu->ioas_id, iova, SMTD_PAGE), 0);
+	smtd_mark_freed(sibling, iova, 0);
+	smtd_dma_run(sibling, .iova = iova);
+	smtd_dma_run(sibling, .iova = iova, .ats = true);
+	ASSERT_EQ(smtd_violations(sibling), 0) {
+		TH_LOG("The sibling reaches a page that was unmapped");
+	}
+	smtd_unmark_all(sibling);
+}
+
 /*
  * The victim is reset while memory is short, at each allocation of the call in
- * turn, and detached afterwards. The domain that both are attached to must go on
- * invalidating for the sibling, whatever became of the victim: the sibling's
- * access to a page ends when the unmap returns. With a re-attach that cannot fail
- * for want of memory, or one whose failure is accounted for, nothing is dropped
- * twice.
+ * turn. The domain that both are attached to must go on invalidating for the
+ * sibling, whatever became of the victim, while that is quarantined, when it is
+ * detached then, and when a reset with enough memory has recovered it. With a
+ * re-attach that cannot fail for want of memory, or one whose failure is accounted
+ * for, nothing is dropped twice.
  */
 TEST_F_TIMEOUT(domain, is_invalidated_for_a_sibling_of_a_failed_reattach, TIMEOUT_S)
 {
+	unsigned int n, quarantined = 0;
 	u32 ioas = self->iommu->ioas_id;
-	bool reached = true;
-	unsigned int n;
+	bool reached = true, detach;
+	const char *state;
 	int hwpt, ret, fd;
 
 	fd = open("/proc/thread-self/fail-nth", O_RDWR);
@@ -109,31 +129,40 @@ TEST_F_TIMEOUT(domain, is_invalidated_for_a_sibling_of_a_failed_reattach, TIMEOU
 	ASSERT_TRUE(has_failed(fd));
 	ASSERT_LT(ret, 0);
 
-	for (n = 1; reached && n < MAX_NTH; n++) {
+	/* Each allocation twice: the victim is detached before it recovers, or after. */
+	for (n = 2; reached && n < 2 * MAX_NTH; n++) {
+		detach = n & 1;
 		smtd_map(self->iommu, ioas, self->mem, IOVA, SMTD_PAGE);
+		smtd_map(self->iommu, ioas, self->mem + SMTD_PAGE, IOVA + SMTD_PAGE,
+			 SMTD_PAGE);
 		ASSERT_EQ(smtd_attach(self->victim, hwpt), 0) {
-			TH_LOG("The victim cannot be attached before allocation %u", n);
+			TH_LOG("The victim cannot be attached before allocation %u", n / 2);
 		}
 
-		fail_nth(fd, n);
+		fail_nth(fd, n / 2);
 		ret = smtd_reset(self->victim);
 		reached = has_failed(fd);
-		ASSERT_EQ(smtd_detach(self->victim), 0);
+		state = smtd_recovery(victim_bdf);
+		printf("# reset with allocation %u %s: %d, %s\n", n / 2,
+		       reached ? "failing" : "(there is none)", ret, state);
+		if (detach)
+			ASSERT_EQ(smtd_detach(self->victim), 0);
+		sibling_is_invalidated(_metadata, self->iommu, self->sibling, IOVA);
 
-		/* What the sibling's accesses leave in the caches is to be invalidated. */
-		ASSERT_EQ(smtd_dma_run(self->sibling, .iova = IOVA), 1);
-		ASSERT_EQ(smtd_dma_run(self->sibling, .iova = IOVA, .ats = true), 1);
-		ASSERT_EQ(smtd_unmap(self->iommu, ioas, IOVA, SMTD_PAGE), 0);
-		smtd_mark_freed(self->sibling, IOVA, 0);
-		smtd_dma_run(self->sibling, .iova = IOVA);
-		smtd_dma_run(self->sibling, .iova = IOVA, .ats = true);
-		printf("# reset with allocation %u %s: %d\n", n,
-		       reached ? "failing" : "(there is none)", ret);
-		ASSERT_EQ(smtd_violations(self->sibling), 0) {
-			TH_LOG("The sibling reaches a page that was unmapped");
+		if (strcmp(state, "?") && strcmp(state, SMTD_ACTIVE)) {
+			quarantined++;
+			EXPECT_STREQ(state, "quarantined unfence-failed");
+			EXPECT_EQ(smtd_dma_run(self->victim, .iova = IOVA + SMTD_PAGE), 0);
+			ASSERT_EQ(smtd_reset(self->victim), 0);
+			EXPECT_STREQ(smtd_recovery(victim_bdf), SMTD_ACTIVE);
 		}
-		smtd_unmark_all(self->sibling);
+		if (!detach) {
+			EXPECT_EQ(smtd_dma_run(self->victim, .iova = IOVA + SMTD_PAGE), 1);
+			ASSERT_EQ(smtd_detach(self->victim), 0);
+		}
+		sibling_is_invalidated(_metadata, self->iommu, self->sibling, IOVA + SMTD_PAGE);
 	}
+	printf("# quarantined for want of memory: %u times\n", quarantined);
 	EXPECT_FALSE(reached);
 	close(fd);
 }
@@ -185,6 +214,30 @@ static void use_sibling(struct __test_metadata *_metadata)
 }
 
 /*
+ * Found again, the victim is a new device, of which nothing is known. A kernel that
+ * keeps no such state has nothing to forget.
+ */
+static void victim_starts_anew(struct __test_metadata *_metadata)
+{
+	smtd_rescan();
+	ASSERT_TRUE(smtd_exists(victim_bdf));
+	if (smtd_quarantines(victim_bdf) < 0)
+		return;
+	EXPECT_STREQ(smtd_recovery(victim_bdf), SMTD_ACTIVE);
+	EXPECT_EQ(smtd_quarantines(victim_bdf), 0);
+}
+
+/* A reset that never ends; the function is dead after it. */
+static void fail_reset(struct __test_metadata *_metadata, struct smtd *victim)
+{
+	smtd_flr(victim, SMTD_FLR_KEEP_DMA, SMTD_FLR_READY_NEVER);
+	ASSERT_LT(smtd_sysfs_reset(victim_bdf), 0);
+	ASSERT_EQ(smtd_read(victim, SMTD_IN_RESET), 1);
+	if (smtd_quarantines(victim_bdf) >= 0)
+		EXPECT_STREQ(smtd_recovery(victim_bdf), SMTD_QUARANTINED);
+}
+
+/*
  * A function is removed while it is inside its reset. What its fence held in the
  * group goes with it.
  */
@@ -200,17 +253,111 @@ TEST_F_TIMEOUT(group, is_free_when_a_function_is_removed_inside_its_reset, TIMEO
 	       smtd_call_join(&removal));
 	EXPECT_FALSE(smtd_exists(victim_bdf));
 	use_sibling(_metadata);
+	smtd_behave(self->victim);
+	victim_starts_anew(_metadata);
 }
 
 /* The same for one that stays fenced because its reset has failed. */
 TEST_F_TIMEOUT(group, is_free_when_a_function_is_removed_after_a_failed_reset, TIMEOUT_S)
 {
-	smtd_flr(self->victim, SMTD_FLR_KEEP_DMA, SMTD_FLR_READY_NEVER);
-	ASSERT_LT(smtd_sysfs_reset(victim_bdf), 0);
-	ASSERT_EQ(smtd_read(self->victim, SMTD_IN_RESET), 1);
+	fail_reset(_metadata, self->victim);
 	ASSERT_EQ(remove_victim(NULL), 0);
 	EXPECT_FALSE(smtd_exists(victim_bdf));
 	use_sibling(_metadata);
+	smtd_behave(self->victim);
+	victim_starts_anew(_metadata);
+}
+
+FIXTURE(dma_group) {
+	struct smtd *observer, *victim, *sibling;
+	int fd;
+};
+
+FIXTURE_SETUP(dma_group)
+{
+	ASSERT_EQ(sysfs_iommu_group_get(victim_bdf), sysfs_iommu_group_get(sibling_bdf));
+	self->observer = smtd_watch(observer_bdf);
+	self->victim = smtd_watch(victim_bdf);
+	smtd_observe(self->victim, self->observer);
+	self->sibling = smtd_watch(sibling_bdf);
+	self->fd = smtd_module_open(sibling_bdf);
+	smtd_violations_clear(self->observer);
+}
+
+FIXTURE_TEARDOWN(dma_group)
+{
+	smtd_behave(self->victim);
+	smtd_print(self->victim, victim_bdf);
+	smtd_print(self->sibling, sibling_bdf);
+	close(self->fd);
+	smtd_close(self->victim);
+	smtd_close(self->sibling);
+	smtd_close(self->observer);
+}
+
+/*
+ * What the sibling has in the caches since the victim is gone is invalidated by an
+ * unmap of the DMA API. What is sent to a dead victim is another test's concern.
+ */
+static void unmap_of_sibling(struct __test_metadata *_metadata, int fd, struct smtd *sibling,
+			     struct smtd_dma_map *freed)
+{
+	EXPECT_EQ(smtd_dma_run(sibling, .iova = freed->iova), 1);
+	EXPECT_EQ(smtd_dma_run(sibling, .iova = freed->iova, .ats = true), 1);
+	ASSERT_EQ(smtd_dma_unmap(fd, freed->handle), 0);
+	smtd_mark_freed(sibling, freed->iova, 0);
+	smtd_dma_run(sibling, .iova = freed->iova);
+	smtd_dma_run(sibling, .iova = freed->iova, .ats = true);
+	EXPECT_EQ(smtd_violations_but(sibling, 1 << SMTD_V_INV_IN_RESET), 0);
+	smtd_unmark_all(sibling);
+}
+
+/*
+ * Both are in the domain of the DMA API. When the victim is removed while it is
+ * fenced, and released, the driver must not be told that it leaves that domain,
+ * which it has left already: what it would drop is the sibling's.
+ */
+TEST_F_TIMEOUT(dma_group, is_invalidated_when_a_fenced_function_is_removed, TIMEOUT_S)
+{
+	struct smtd_dma_map kept = smtd_dma_map(self->fd, SMTD_PAGE);
+	struct smtd_dma_map freed = smtd_dma_map(self->fd, SMTD_PAGE);
+	struct smtd *sibling = self->sibling;
+
+	fail_reset(_metadata, self->victim);
+	ASSERT_EQ(remove_victim(NULL), 0);
+	EXPECT_FALSE(smtd_exists(victim_bdf));
+	unmap_of_sibling(_metadata, self->fd, sibling, &freed);
+	EXPECT_EQ(smtd_dma_run(sibling, .iova = kept.iova, .ats = true), 1);
+	EXPECT_EQ(smtd_dma_unmap(self->fd, kept.handle), 0);
+	smtd_behave(self->victim);
+	victim_starts_anew(_metadata);
+}
+
+/*
+ * The victim is removed inside of a reset that nobody ends, as those of a PF that
+ * prepares its VFs could be. Nothing of it keeps its sibling from being attached.
+ */
+TEST_F_TIMEOUT(dma_group, is_free_when_a_function_is_removed_before_its_done, TIMEOUT_S)
+{
+	struct smtd_dma_map freed = smtd_dma_map(self->fd, SMTD_PAGE);
+	int victim = smtd_module_open(victim_bdf);
+	struct smtd *sibling = self->sibling;
+	u32 id = smtd_domain_alloc(self->fd, 0);
+	int ret = smtd_reset_prepare_left(victim);
+
+	if (ret == -EOPNOTSUPP) {
+		printf("# this kernel has resets of the PCI core only\n");
+		return;
+	}
+	ASSERT_EQ(ret, 0);
+	EXPECT_STREQ(smtd_recovery(victim_bdf), SMTD_RESETTING);
+	EXPECT_EQ(smtd_domain_attach(self->fd, id), -EBUSY);
+	ASSERT_EQ(remove_victim(NULL), 0);
+	close(victim);
+	unmap_of_sibling(_metadata, self->fd, sibling, &freed);
+	EXPECT_EQ(smtd_domain_attach(self->fd, id), 0);
+	EXPECT_EQ(smtd_domain_detach(self->fd), 0);
+	victim_starts_anew(_metadata);
 }
 
 int main(int argc, char *argv[])

@@ -219,14 +219,23 @@ static int reset_it(void *arg)
 /*
  * Scenario 11. Its process exits while the function is inside its reset: the end of
  * the reset must not try to put back what is gone, nor miss a reference that was
- * dropped already.
+ * dropped already. What others have attached is as it was, and the PASID of the
+ * process reaches nothing until it is unbound and used for something else.
  */
 TEST_F_TIMEOUT(bad, process_exits_during_reset, TIMEOUT_S)
 {
 	struct env *env = &self->env;
 	pid_t worker = worker_start();
 	u32 pasid = smtd_sva_bind(env->fd, worker);
+	u32 own = smtd_sva_bind(env->fd, 0);
 	struct smtd_dma_map buffer = smtd_dma_map(env->fd, SMTD_PAGE);
+	struct smtd_domain_map map = {
+		.flags = SMTD_MAP_READ | SMTD_MAP_WRITE,
+		.iova = IOVA,
+		.bytes = SMTD_PAGE,
+	};
+	struct smtd_domain_attach attach;
+	struct smtd_domain_detach detach = {};
 	struct smtd_call reset;
 
 	smtd_dma_run(env->dev, .iova = va(env->mem, 0), .pasid = pasid);
@@ -242,8 +251,26 @@ TEST_F_TIMEOUT(bad, process_exits_during_reset, TIMEOUT_S)
 	/* Without PASID all is as it was. */
 	smtd_stat_clear(env->dev);
 	EXPECT_EQ(smtd_dma_run(env->dev, .iova = buffer.iova, .count = 1), 1);
+	smtd_dma_run(env->dev, .iova = va(env->mem, 1), .pasid = own);
+	EXPECT_TRUE(smtd_wait_stat(env->dev, SMTD_S_OK, 2));
+	EXPECT_NE(smtd_word(env->mem, 1), 0);
+	smtd_dma_run(env->dev, .iova = va(env->mem, 2), .pasid = pasid);
+	EXPECT_TRUE(smtd_dma_settled(env->dev));
+	EXPECT_EQ(smtd_stat(env->dev, SMTD_S_OK), 2);
 	EXPECT_EQ(smtd_sva_unbind(env->fd, pasid), 0);
 	EXPECT_EQ(smtd_dma_run(env->dev, .iova = buffer.iova, .count = 1), 1);
+
+	/* The PASID can be used for something else. */
+	map.id = smtd_domain_alloc(env->fd, SMTD_DOMAIN_PASID);
+	attach = (struct smtd_domain_attach){ .id = map.id, .pasid = pasid };
+	detach.pasid = pasid;
+	ASSERT_EQ(smtd_module_call(env->fd, SMTD_IOC_DOMAIN_MAP, &map), 0);
+	EXPECT_EQ(smtd_module_call(env->fd, SMTD_IOC_DOMAIN_ATTACH, &attach), 0);
+	EXPECT_EQ(smtd_dma_run(env->dev, .iova = IOVA, .pasid = pasid), 1);
+	EXPECT_EQ(smtd_module_call(env->fd, SMTD_IOC_DOMAIN_DETACH, &detach), 0);
+	EXPECT_EQ(smtd_dma_run(env->dev, .iova = IOVA, .pasid = pasid), 0);
+	EXPECT_EQ(smtd_domain_free(env->fd, map.id), 0);
+	EXPECT_EQ(smtd_sva_unbind(env->fd, own), 0);
 	EXPECT_EQ(smtd_dma_unmap(env->fd, buffer.handle), 0);
 	smtd_check_stalls(env->dev);
 	EXPECT_EQ(smtd_violations_but(env->dev, 1 << SMTD_V_PASID_ATS), 0);

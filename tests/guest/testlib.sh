@@ -83,3 +83,16 @@ testdev_module() {
 			die "$_bdf is not bound to smmu_testdev"
 	done
 }
+
+# record_uevents: keep what uevents say of recovery states from here on, for
+# smtd_uevents() of the library. The kernel runs its helper once for each of them.
+record_uevents() {
+	mkdir -p /run
+	: > /run/uevents
+	cat > /run/uevent-helper <<-'EOF'
+	#!/bin/busybox sh
+	[ -z "$IOMMU_RECOVERY_STATE" ] || echo "$SEQNUM ${DEVPATH##*/} $IOMMU_RECOVERY_STATE $IOMMU_RECOVERY_REASON" >> /run/uevents
+	EOF
+	chmod +x /run/uevent-helper
+	echo /run/uevent-helper > /sys/kernel/uevent_helper || die "this kernel runs no helper for uevents"
+}

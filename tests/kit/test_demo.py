@@ -162,6 +162,40 @@ class HostChecks(unittest.TestCase):
         self.assertIsNone(check([mark.format(1), ats.format(8000), reset, ats.format(0), mark.format(2)]))
         self.assertIn("1 times", check([mark.format(1), reset, ats.format(8000), mark.format(2)]))
         self.assertIn("marks", check([mark.format(1), ats.format(0), mark.format(2)]))
+        event = "smmutd_event sid=0x20 type=0x10"
+        self.assertIsNone(check([mark.format(1), event, reset, mark.format(2), event]))
+        self.assertIn("1 accesses", check([mark.format(1), reset, event, mark.format(2)]))
+
+    def test_one_fence(self):
+        check = self.checks.check_testdev_one_fence
+        mark = "smmutd_reg sid=0x20 reg=0x1f8 val=0x{}"
+        ste = "smmutd_cmd SMMU_CMD_CFGI_STE sid=0x{} w0=0x00000003 w2=0x00000001 w3=0x00000000"
+
+        def log(*counts, other=0):
+            lines = [ste.format(20)]
+            for number, count in enumerate(counts, 1):
+                lines += [ste.format(20)] * count + [ste.format(28)] * other + [mark.format(number)]
+            return lines
+
+        self.assertIsNone(check(log(0, 2, 1, 5, 2, 0, 1)))
+        self.assertIsNone(check(log(0, 2, 1, 5, 2, 0, 1, other=1)))
+        self.assertIn("2 + 1 + 1 times", check(log(0, 2, 1, 5, 2, 1, 1)))
+        self.assertIn("2 + 0 + 0 times", check(log(0, 2, 1, 5, 2, 0, 0)))
+        self.assertIn("recorded", check(log(0, 0, 1, 0, 0, 0, 1)))
+        self.assertIn("marks", check(log(0, 2, 1)))
+        self.assertIn("none", check([]))
+
+    def test_others_untouched(self):
+        check = self.checks.check_testdev_others_untouched
+        mark = "smmutd_reg sid=0x{} reg=0x1f8 val=0x{}"
+        ste = "smmutd_cmd SMMU_CMD_CFGI_STE sid=0x{} w0=0x00000003 w2=0x00000001 w3=0x00000000"
+        begin = [mark.format(21, 1), ste.format(22), mark.format(22, 1)]
+        end = [mark.format(21, 2), ste.format(21), mark.format(22, 2)]
+        self.assertIsNone(check(begin + [ste.format(20)] + end))
+        self.assertIn("1 times", check(begin + [ste.format(20), ste.format(22)] + end))
+        self.assertIn("recorded", check(begin + end))
+        self.assertIn("marks", check(begin))
+        self.assertIn("none", check([ste.format(20)]))
 
     def test_fenced_flr(self):
         reset = [COMMAND.format(6), COMMAND.format(0x400), STE, FLR, STE]

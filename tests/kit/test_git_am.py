@@ -45,7 +45,7 @@ class Mails:
         self.assertEqual(len(self.files), len(self.patches))
         for number, (path, patch) in enumerate(zip(self.files, self.patches), 1):
             self.assertEqual(path.name[:5], f"{number:04d}-")
-            self.assertEqual(path.name[5:-6][:40], patch.slug[:40].rstrip("-."))
+            self.assertEqual(path.name[5:-6][:40].rstrip("-."), patch.slug[:40].rstrip("-."))
 
     def test_subject_prefix(self):
         count = len(self.files)

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 from types import SimpleNamespace
 
-from kit import check, kbuild, ktap, splat, tests, vm
+from kit import check, kbuild, ktap, paths, splat, tests, vm
 from kit.ui import KitError
 from tests.kit.lab import wait_for
 
@@ -335,6 +335,14 @@ class Config(Runs):
 
     def test_a_later_line_wins(self):
         self.assertEqual(kbuild.wanted("CONFIG_A=y\n# CONFIG_A is not set\n"), {"CONFIG_A": "n"})
+
+    def test_options_of_the_series_are_asked_for_where_the_source_has_them(self):
+        name = next(iter(kbuild.wanted((paths.CONFIGS / "series.config").read_text(encoding="ascii"))))
+        option = name.removeprefix("CONFIG_")
+        self.assertIn(f"{name}=y\n", kbuild.series_options("CONFIG_KUNIT=y\n", f"config A\n\nconfig {option}\n\tbool\n"))
+        for without in ("", f"config {option}_TOO\n", f"\tdepends on {option}\n"):
+            self.assertEqual(kbuild.series_options("CONFIG_KUNIT=y\n", without), "")
+        self.assertEqual(kbuild.series_options("CONFIG_A=y\n", f"config {option}\n"), "", "no KUnit")
 
     def test_own_fragments_can_be_read_and_are_sorted(self):
         for name in kbuild.FLAVOURS:

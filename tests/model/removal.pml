@@ -3,7 +3,7 @@
  * Removal of a device: how long the master, the recovery state and the group live.
  *
  * Properties: no command is sent for, and nothing is read of, a master that was freed; nobody uses the
- * recovery state or the group after they were freed; nobody waits for ever.
+ * recovery state, dev->iommu or the group after they were freed; nobody waits for ever.
  *
  *	flusher(0)	__arm_smmu_domain_inv_range(): loads the invalidation array, and with it the master
  *	flusher(1)	arm_vsmmu_cache_invalidate(): finds the master by the guest's stream ID
@@ -30,6 +30,7 @@
  * caught: BUG_CANCEL_FORGOTTEN | one removal | use_of_freed_group | no cancel_work_sync()
  * caught: BUG_GROUP_PUT_FIRST | one removal | use_of_freed_group | the group is put before the work is cancelled
  * caught: BUG_RECOVERY_FREED_BEFORE_RELEASE | one removal | use_of_freed_recovery | reporters outlive the state
+ * caught: BUG_TELLS_FROM_DEV_IOMMU | one removal | use_of_freed_dev_iommu | the work item looks into dev->iommu for its uevent
  * caught: BUG_RESET_WITHOUT_DEVICE_LOCK | one removal | command_to_freed_master | a reset runs into the removal
  * caught: BUG_RESET_OF_GONE_DEVICE | one removal | command_to_freed_master | device_lock alone does not keep a device
  */
@@ -48,10 +49,12 @@ bit working;
 
 bit master_freed;
 bit recovery_freed;
+bit dev_iommu_freed;	/* dev->iommu, which has the pointer to the recovery state */
 byte group_refs = 2;	/* the device's and the recovery state's */
 
 bit command_to_freed_master;
 bit use_of_freed_recovery;
+bit use_of_freed_dev_iommu;
 bit use_of_freed_group;
 
 #include "rcu.inc"
@@ -61,6 +64,9 @@ inline use_master() {
 }
 inline use_recovery() {
 	d_step { use_of_freed_recovery = recovery_freed; assert(!use_of_freed_recovery) }
+}
+inline use_dev_iommu() {
+	d_step { use_of_freed_dev_iommu = dev_iommu_freed; assert(!use_of_freed_dev_iommu) }
 }
 inline group_lock() {
 	atomic { mutex == 0 -> mutex = 1; use_of_freed_group = !group_refs; assert(!use_of_freed_group) }
@@ -142,6 +148,7 @@ end:	do
 			if
 			:: broken ->
 				fence_dev();
+				use_dev_iommu();	/* number of PASIDs, require_direct */
 				if
 				:: broken = 0
 				:: work = 1	/* the fence failed: again later */
@@ -150,6 +157,9 @@ end:	do
 			fi
 		fi;
 		group_unlock();
+#ifdef BUG_TELLS_FROM_DEV_IOMMU
+		use_dev_iommu();
+#endif
 		use_recovery();		/* uevent, log */
 		working = 0
 	od
@@ -176,6 +186,7 @@ proctype resetter()
 		use_recovery();
 		group_lock();
 		fence_dev();
+		use_dev_iommu();
 		group_unlock();
 		/* The reset. */
 		use_recovery();
@@ -243,6 +254,7 @@ proctype remover()
 #ifdef BUG_CANCEL_UNDER_MUTEX
 	cancel_work_sync();
 #endif
+	dev_iommu_freed = 1;
 	group_unlock();
 	put_group();		/* dev->iommu_group */
 	free_recovery()

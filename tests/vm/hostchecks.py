@@ -129,8 +129,12 @@ _ATS_ENABLE = 0x8000
 
 
 def check_testdev_ats_stays_off(trace_lines):
-    """Between log marks 1 and 2 a reset, and after it nobody enables ATS (PCIe Base 10.5.1.3)."""
-    marks, reset, enabled = [], False, 0
+    """Between log marks 1 and 2 a reset, and after it nobody enables ATS (PCIe Base 10.5.1.3).
+
+    Nor does the SMMU record an event: it does for whatever it refuses, but for an
+    access that the stream table entry aborts (Arm IHI 0070, 3.11).
+    """
+    marks, reset, enabled, events = [], False, 0, 0
     for line in trace_lines:
         mark = _LOG_MARK.search(line)
         if mark:
@@ -139,8 +143,67 @@ def check_testdev_ats_stays_off(trace_lines):
             reset = True
         elif marks == [1] and reset and (write := _LOG_ATS.search(line)):
             enabled += bool(int(write.group(1), 16) & _ATS_ENABLE)
+        elif marks == [1] and reset:
+            events += "smmutd_event " in line
     if marks != [1, 2] or not reset:
         return "the log has the marks %s instead of 1, 2 with a reset between them" % (marks or "none")
     if enabled:
         return "ATS was enabled %d times after the reset had begun" % enabled
+    if events:
+        return "%d accesses were not refused by the stream table entry" % events
+    return None
+
+
+_LOG_FUNCTION = re.compile(r"\bsid=0x([0-9a-f]+)")
+
+
+def ste_changes(trace_lines):
+    """[(mark, StreamID of its function, {StreamID: commands since the mark before})], in the log's order."""
+    out, since = [], {}
+    for line in trace_lines:
+        mark, command = _LOG_MARK.search(line), _LOG_COMMAND.search(line)
+        if not mark and not (command and command.group(1) in _STE_COMMANDS):
+            continue
+        sid = int(_LOG_FUNCTION.search(line).group(1), 16)
+        if mark:
+            out.append((int(mark.group(1), 16), sid, since))
+            since = {}
+        else:
+            since[sid] = since.get(sid, 0) + 1
+    return out
+
+
+def check_testdev_one_fence(trace_lines):
+    """Nested resets change a stream table entry as a single pair does.
+
+    Log marks: 1, prepare, 2, done, 3 for the single pair; 4, the first prepare, 5,
+    all that is inside, 6, the last done, 7 for the others.
+    """
+    found = ste_changes(trace_lines)
+    if [mark for mark, _, _ in found] != list(range(1, 8)):
+        return "the log has the marks %s instead of 1 to 7" % ([mark for mark, _, _ in found] or "none")
+    count = [changes.get(sid, 0) for _, sid, changes in found]
+    fence, unfence = count[1], count[2]
+    if not fence or not unfence:
+        return "a single pair changed the stream table entry %d and %d times: were the events recorded?" % (
+            fence, unfence)
+    if count[4:] != [fence, 0, unfence]:
+        return "nested resets changed the stream table entry %d + %d + %d times, a single pair %d + 0 + %d" % (
+            *count[4:], fence, unfence)
+    return None
+
+
+def check_testdev_others_untouched(trace_lines):
+    """From the last mark 1 to the first mark 2, each of several functions, only the entries of others change."""
+    found = ste_changes(trace_lines)
+    marks = [mark for mark, _, _ in found]
+    others = {sid for mark, sid, _ in found if mark == 1}
+    if not others or marks != [1] * len(others) + [2] * len(others):
+        return "the log has the marks %s instead of 1 and then 2 of each function" % (marks or "none")
+    changes = found[len(others)][2]
+    touched = sum(n for sid, n in changes.items() if sid in others)
+    if touched:
+        return "after resets of one function the stream table entries of others were changed: %d times" % touched
+    if not changes:
+        return "the log shows no change of any stream table entry: were the events recorded?"
     return None

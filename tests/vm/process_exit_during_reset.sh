@@ -8,7 +8,6 @@
 # modes: race
 # base: fail splat: warning: .* at pci_dev_reset_iommu_done
 # base-also: at arm_smmu_invs_unref
-# series: not-yet
 # timeout: 180
 # programs: testdev_sva
 # modules: smmu_testdev

@@ -7,7 +7,6 @@
 # images: debug
 # modes: deterministic race
 # base: fail violation (ats|dma)-marked: [1-9]
-# series: not-yet
 # run: all
 # timeout: 240
 # programs: testdev_shared

@@ -13,8 +13,8 @@
  * What an ioctl makes belongs to the function through whose file it was made,
  * not to the file: any file of that function can undo it. When the last file of
  * a function is closed, or the function is unbound or removed, whatever is left
- * is undone in this order: SVA binds, DMA mappings, attachments, domains.
- * Handlers held for its attachments are let go first.
+ * is undone in this order: prepares, SVA binds, DMA mappings, attachments,
+ * domains. Handlers held for its attachments are let go first.
  *
  * Domain ids are valid in the files of all functions; a domain belongs to the
  * function it was allocated for. If that one goes while another is still
@@ -404,5 +404,48 @@ struct smtd_fault_stat {
 };
 
 #define SMTD_IOC_FAULT_STAT		_IOWR(SMTD_IOC_MAGIC, 16, struct smtd_fault_stat)
+
+/**
+ * struct smtd_reset_prepare - iommu_dev_reset_prepare()
+ * @flags: SMTD_RESET_LEAVE: prepares are not undone when the function is unbound, so
+ *	that it can be removed inside of its reset. One that is unbound and not
+ *	removed stays fenced until the next boot.
+ * @reserved: 0
+ *
+ * The function is fenced afterwards, as for a reset, until the matching
+ * SMTD_IOC_RESET_DONE. Nothing is done to the function itself. Prepares nest, also
+ * with the resets of the PCI core. What is left when the last file is closed or the
+ * function is unbound is undone by SMTD_RESET_NOT_DONE.
+ *
+ * Errors: EOPNOTSUPP, this kernel has no such call; what that returns.
+ */
+struct smtd_reset_prepare {
+	__u32 flags;
+#define SMTD_RESET_LEAVE	0x1
+	__u32 reserved;
+};
+
+#define SMTD_IOC_RESET_PREPARE	_IOW(SMTD_IOC_MAGIC, 17, struct smtd_reset_prepare)
+
+/**
+ * struct smtd_reset_done - iommu_dev_reset_done()
+ * @result: what has become of the reset
+ * @flags: SMTD_RESET_UNPAIRED: although this module has no prepare left. That is
+ *	a bug of the caller, for which the kernel warns once. Inside a reset of the
+ *	PCI core it would end that one.
+ *
+ * Errors: ENOENT, there is no prepare left (without SMTD_RESET_UNPAIRED);
+ * EOPNOTSUPP, this kernel has no such call.
+ */
+struct smtd_reset_done {
+	__u32 result;
+#define SMTD_RESET_NOT_DONE	0
+#define SMTD_RESET_OK		1
+#define SMTD_RESET_FAILED	2
+	__u32 flags;
+#define SMTD_RESET_UNPAIRED	0x1
+};
+
+#define SMTD_IOC_RESET_DONE	_IOW(SMTD_IOC_MAGIC, 18, struct smtd_reset_done)
 
 #endif

@@ -6,6 +6,7 @@
  *	smtd_mem.c	memory that user space can see, DMA API, SVA
  *	smtd_domain.c	domains and attachments
  *	smtd_fault.c	the fault handler of domains
+ *	smtd_reset.c	what surrounds a reset
  *
  * The module never touches a register of the function, so that it can be bound
  * to one that is dead.
@@ -44,6 +45,7 @@
  *			  function come one after another. Held while the core
  *			  detaches, thus perhaps while it waits for a handler: a
  *			  handler must not need it, nor what releases handlers.
+ *  smtd_dev::reset_lock  prepares, and the calls to the core for them
  *  smtd_dev::lock	  the lists bufs and binds. Not held over calls to the core.
  *  smtd_domain_lock	  ids, smtd_domain::atts and ::orphan
  *  smtd_domain::lock	  smtd_domain::domain and ::maps. Handlers take it.
@@ -91,6 +93,9 @@
  * @binds: of struct smtd_bind
  * @attach_lock: see above
  * @atts: of struct smtd_att
+ * @reset_lock: see above
+ * @prepares: that await their done
+ * @leave: they are not undone when the function is unbound
  * @open_lock: see above
  * @opens: open files
  * @inode: while there are open files, the one whose mapping they all share, so
@@ -121,6 +126,10 @@ struct smtd_dev {
 
 	struct mutex attach_lock; /* atts, and calls to the core for them */
 	struct list_head atts;
+
+	struct mutex reset_lock; /* prepares, leave */
+	unsigned int prepares;
+	bool leave;
 
 	spinlock_t open_lock; /* opens, inode */
 	unsigned int opens;
@@ -264,5 +273,10 @@ void smtd_fault_teardown(struct smtd_dev *td);
 void smtd_fault_dying(struct smtd_dev *td);
 void smtd_att_put(struct smtd_att *att);
 void smtd_fault_exit(void);
+
+/* smtd_reset.c */
+long smtd_ioctl_reset_prepare(struct smtd_dev *td, void __user *uarg);
+long smtd_ioctl_reset_done(struct smtd_dev *td, void __user *uarg);
+void smtd_reset_teardown(struct smtd_dev *td, bool unbind);
 
 #endif

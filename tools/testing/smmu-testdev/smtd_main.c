@@ -24,10 +24,11 @@ static void smtd_dev_free(struct kref *ref)
  * Undoes whatever was made through the function's files. Called with life held
  * for writing while pdev is still valid: nobody adds to the lists.
  */
-static void smtd_teardown(struct smtd_dev *td)
+static void smtd_teardown(struct smtd_dev *td, bool unbind)
 {
 	lockdep_assert_held_write(&td->life);
 	smtd_fault_teardown(td);
+	smtd_reset_teardown(td, unbind);
 	smtd_mem_teardown(td);
 	smtd_domain_teardown(td);
 }
@@ -97,6 +98,10 @@ static long smtd_ioctl_alive(struct smtd_dev *td, unsigned int cmd,
 		return smtd_ioctl_fault_release(uarg);
 	case SMTD_IOC_FAULT_STAT:
 		return smtd_ioctl_fault_stat(uarg);
+	case SMTD_IOC_RESET_PREPARE:
+		return smtd_ioctl_reset_prepare(td, uarg);
+	case SMTD_IOC_RESET_DONE:
+		return smtd_ioctl_reset_done(td, uarg);
 	}
 	return -ENOTTY;
 }
@@ -232,7 +237,7 @@ static int smtd_release(struct inode *unused, struct file *file)
 	 */
 	if (last && down_write_trylock(&td->life)) {
 		if (!td->dead && !smtd_is_open(td))
-			smtd_teardown(td);
+			smtd_teardown(td, false);
 		up_write(&td->life);
 	}
 	kref_put(&td->ref, smtd_dev_free);
@@ -349,6 +354,7 @@ static struct smtd_dev *smtd_dev_alloc(struct pci_dev *pdev)
 	INIT_LIST_HEAD(&td->binds);
 	mutex_init(&td->attach_lock);
 	INIT_LIST_HEAD(&td->atts);
+	mutex_init(&td->reset_lock);
 	spin_lock_init(&td->open_lock);
 	spin_lock_init(&td->count_lock);
 
@@ -421,7 +427,7 @@ static void smtd_remove(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 
 	down_write(&td->life);
-	smtd_teardown(td);
+	smtd_teardown(td, true);
 	td->dead = true;
 	iommu_group_put(td->group);
 	td->group = NULL;

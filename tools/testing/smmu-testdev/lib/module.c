@@ -103,6 +103,40 @@ struct smtd_fault_stat smtd_fault_stat(int fd, u32 id)
 	return args;
 }
 
+static int reset_prepare(int fd, u32 flags)
+{
+	struct smtd_reset_prepare args = { .flags = flags };
+
+	return smtd_module_call(fd, SMTD_IOC_RESET_PREPARE, &args);
+}
+
+int smtd_reset_prepare(int fd)
+{
+	return reset_prepare(fd, 0);
+}
+
+int smtd_reset_prepare_left(int fd)
+{
+	return reset_prepare(fd, SMTD_RESET_LEAVE);
+}
+
+static int reset_done(int fd, u32 result, u32 flags)
+{
+	struct smtd_reset_done args = { .result = result, .flags = flags };
+
+	return smtd_module_call(fd, SMTD_IOC_RESET_DONE, &args);
+}
+
+int smtd_reset_done(int fd, u32 result)
+{
+	return reset_done(fd, result, 0);
+}
+
+int smtd_reset_done_unpaired(int fd, u32 result)
+{
+	return reset_done(fd, result, SMTD_RESET_UNPAIRED);
+}
+
 struct smtd_dma_map smtd_dma_map(int fd, u64 bytes)
 {
 	struct smtd_dma_map args = { .bytes = bytes, .direction = SMTD_BIDIRECTIONAL };

@@ -37,6 +37,16 @@ void smtd_fault_mode(int fd, u32 id, u32 mode);
 void smtd_fault_release(int fd, u32 id);
 struct smtd_fault_stat smtd_fault_stat(int fd, u32 id);
 
+/*
+ * Begin and end what surrounds a reset, without resetting the function;
+ * -EOPNOTSUPP where the kernel has no such calls. Unpaired: the bug of a caller
+ * that has begun nothing. Left: not ended when the function is unbound.
+ */
+int smtd_reset_prepare(int fd);
+int smtd_reset_prepare_left(int fd);
+int smtd_reset_done(int fd, u32 result);
+int smtd_reset_done_unpaired(int fd, u32 result);
+
 /* A buffer of the DMA API */
 struct smtd_dma_map smtd_dma_map(int fd, u64 bytes);
 int smtd_dma_unmap(int fd, u32 handle);

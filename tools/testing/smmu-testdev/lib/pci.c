@@ -145,6 +145,11 @@ bool smtd_exists(const char *bdf)
 	return !access(path, F_OK);
 }
 
+void smtd_rescan(void)
+{
+	VFIO_ASSERT_EQ(write_file(open("/sys/bus/pci/rescan", O_WRONLY), "1"), 0);
+}
+
 int smtd_sysfs_write(const char *bdf, const char *file, const char *value)
 {
 	return write_file(sysfs_open(bdf, file, O_WRONLY), value);
@@ -153,6 +158,16 @@ int smtd_sysfs_write(const char *bdf, const char *file, const char *value)
 int smtd_sysfs_reset(const char *bdf)
 {
 	return smtd_sysfs_write(bdf, "reset", "1");
+}
+
+int smtd_unbind(const char *bdf)
+{
+	char path[PATH_MAX];
+	int ret;
+
+	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/devices/%s/driver/unbind", bdf);
+	ret = write_file(open(path, O_WRONLY), bdf);
+	return ret == -ENOENT ? 0 : ret;
 }
 
 /* A slot's address is that of its functions without the function number. */

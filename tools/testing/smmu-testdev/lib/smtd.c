@@ -152,6 +152,12 @@ static void smtd_region(struct smtd *d, int index, struct vfio_region_info *info
 	ioctl_assert(d->vfio->fd, VFIO_DEVICE_GET_REGION_INFO, info);
 }
 
+void smtd_enable(struct smtd *d)
+{
+	vfio_pci_config_writew(d->vfio, PCI_COMMAND,
+			       PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
 struct smtd *smtd_open(const char *bdf, struct iommu *iommu)
 {
 	struct smtd *d = smtd_alloc_dev(bdf);
@@ -172,8 +178,7 @@ struct smtd *smtd_open(const char *bdf, struct iommu *iommu)
 	VFIO_ASSERT_NE(bar->vaddr, MAP_FAILED);
 	d->bar = bar->vaddr;
 
-	vfio_pci_config_writew(d->vfio, PCI_COMMAND,
-			       PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	smtd_enable(d);
 	smtd_identify(d);
 	smtd_behave(d);
 	smtd_unmark_all(d);

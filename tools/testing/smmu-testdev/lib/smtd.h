@@ -71,6 +71,9 @@ struct smtd *smtd_watch(const char *bdf);
 /* The addresses of @want functions at the end of the command line, or the program ends. */
 char **smtd_functions(int *argc, char *argv[], int want);
 
+/* Be a bus master again, after a reset that has cost the function its configuration. */
+void smtd_enable(struct smtd *d);
+
 /* Unbinds and frees what smtd_open() or smtd_watch() returned. */
 void smtd_close(struct smtd *d);
 
@@ -275,6 +278,28 @@ bool smtd_fault_read(struct smtd_faults *faults, struct iommu_hwpt_pgfault *faul
 bool smtd_fault_is_there(struct smtd_faults *faults);
 int smtd_fault_respond(struct smtd_faults *faults, u32 cookie, bool success);
 
+/* ---- recovery state (Documentation/ABI/testing/sysfs-devices-iommu_recovery) ---- */
+
+/*
+ * The files state and reason, as "quarantined reset-failed"; "?" where the kernel
+ * has none. The text is good until the next call.
+ */
+const char *smtd_recovery(const char *bdf);
+#define SMTD_ACTIVE		"active none"
+#define SMTD_RESETTING		"resetting none"
+#define SMTD_QUARANTINED	"quarantined reset-failed"
+
+/* How often the function was quarantined; -1 where the kernel does not say */
+int smtd_quarantines(const char *bdf);
+
+/*
+ * How many uevents of the function spoke of its recovery state since
+ * record_uevents of testlib.sh, and what the last one said. They come after the
+ * files have changed.
+ */
+unsigned int smtd_uevents(const char *bdf);
+const char *smtd_last_uevent(const char *bdf);
+
 /* ---- PCI ---- */
 
 /* VFIO_DEVICE_RESET */
@@ -298,10 +323,16 @@ u32 smtd_aer_count(const char *bdf, const char *severity);
 
 bool smtd_exists(const char *bdf);
 
+/* Find functions that were removed; they are new ones then. */
+void smtd_rescan(void);
+
 /* Give a function that has no driver to this one. */
 int smtd_set_driver(const char *bdf, const char *driver);
 int smtd_sysfs_write(const char *bdf, const char *file, const char *value);
 int smtd_sysfs_reset(const char *bdf);
+
+/* Take a function from its driver; 0 if it has none. */
+int smtd_unbind(const char *bdf);
 
 /* Number of the hot-plug slot with the function, or -1, and its power */
 int smtd_slot(const char *bdf);

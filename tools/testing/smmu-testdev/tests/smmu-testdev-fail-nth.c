@@ -18,6 +18,7 @@
 struct state {
 	struct td td;
 	__u32 pasid, handle, one, two;
+	bool prepared;
 };
 
 static int do_bind(struct state *s)
@@ -128,6 +129,20 @@ static int undo_pasid_replace(struct state *s)
 	return replace(&s->td, s->one, PASID);
 }
 
+/* Nothing to fail in a kernel without the calls */
+static int do_prepare(struct state *s)
+{
+	int ret = reset_prepare(&s->td);
+
+	s->prepared = !ret;
+	return ret == -EOPNOTSUPP ? 0 : ret;
+}
+
+static int undo_prepare(struct state *s)
+{
+	return s->prepared ? reset_done(&s->td, SMTD_RESET_NOT_DONE, 0) : 0;
+}
+
 static const struct step {
 	const char *name;
 	int (*make)(struct state *s);
@@ -143,6 +158,7 @@ static const struct step {
 	{ "DOMAIN_ATTACH of a PASID", do_pasid, undo_pasid },
 	{ "DOMAIN_REPLACE", do_replace, undo_replace },
 	{ "DOMAIN_REPLACE of a PASID", do_pasid_replace, undo_pasid_replace },
+	{ "RESET_PREPARE", do_prepare, undo_prepare },
 };
 
 #define STEPS	((int)ARRAY_SIZE(steps))

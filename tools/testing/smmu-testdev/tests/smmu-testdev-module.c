@@ -118,6 +118,90 @@ TEST_F(testdev, reset_is_counted)
 	wr(&self->a, SMTD_ORACLE_CTL, SMTD_ORACLE_CLEAR);
 }
 
+/* ---- what surrounds a reset ---- */
+
+/* The first function, opened again, with a fresh buffer: how many writes reach it */
+static int reopened_dma(struct td *td)
+{
+	struct smtd_dma_map m = { .bytes = PAGE };
+	int ret = open_td(td) ?: call(td, SMTD_IOC_DMA_MAP, &m);
+
+	return ret ?: dma(td, m.iova, 1, SMTD_NO_PASID);
+}
+
+TEST_F(testdev, prepare_and_done)
+{
+	struct smtd_reset_prepare bad[] = { { .flags = 2 }, { .reserved = 1 } };
+	struct smtd_dma_map m = { .bytes = PAGE };
+	struct td *a = &self->a;
+	int ret = reset_prepare(a);
+
+	/* A kernel without the calls has neither of them */
+	if (ret == -EOPNOTSUPP) {
+		EXPECT_EQ(-EOPNOTSUPP, reset_done(a, SMTD_RESET_OK, 0));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  reset_done(a, SMTD_RESET_OK, SMTD_RESET_UNPAIRED));
+		return;
+	}
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, call(a, SMTD_IOC_DMA_MAP, &m));
+	EXPECT_EQ(0, dma(a, m.iova, 1, SMTD_NO_PASID));
+	EXPECT_EQ(0, reset_prepare(a));
+	EXPECT_EQ(0, reset_done(a, SMTD_RESET_OK, 0));
+	EXPECT_EQ(0, dma(a, m.iova, 1, SMTD_NO_PASID));
+	/* The other function has nothing to end */
+	EXPECT_EQ(-ENOENT, reset_done(&self->b, SMTD_RESET_OK, 0));
+	EXPECT_EQ(-EINVAL, reset_done(a, SMTD_RESET_FAILED + 1, 0));
+	EXPECT_EQ(-EINVAL, reset_done(a, SMTD_RESET_OK, 2));
+	EXPECT_EQ(-EFAULT, call(a, SMTD_IOC_RESET_DONE, NULL));
+	EXPECT_EQ(-EFAULT, call(a, SMTD_IOC_RESET_PREPARE, NULL));
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(-EINVAL, call(a, SMTD_IOC_RESET_PREPARE, &bad[i]));
+	EXPECT_EQ(0, reset_done(a, SMTD_RESET_NOT_DONE, 0));
+	EXPECT_EQ(1, dma(a, m.iova, 1, SMTD_NO_PASID));
+	EXPECT_EQ(-ENOENT, reset_done(a, SMTD_RESET_OK, 0));
+
+	/* It stays fenced until a reset succeeds, and can be detached and attached */
+	EXPECT_EQ(0, reset_prepare(a));
+	EXPECT_EQ(0, reset_done(a, SMTD_RESET_FAILED, 0));
+	EXPECT_EQ(0, dma(a, m.iova, 1, SMTD_NO_PASID));
+	EXPECT_EQ(0, reset_prepare(a));
+	EXPECT_EQ(0, reset_done(a, SMTD_RESET_OK, 0));
+	EXPECT_EQ(1, dma(a, m.iova, 1, SMTD_NO_PASID));
+}
+
+TEST_F(testdev, prepares_are_undone)
+{
+	struct td *a = &self->a;
+	struct td again = *a;
+
+	if (reset_prepare(a) == -EOPNOTSUPP)
+		return;
+	EXPECT_EQ(0, reset_prepare(a));
+	/* The last file: a view is one as well */
+	munmap(a->bar, SMTD_BAR_SIZE);
+	close(a->fd);
+	ASSERT_EQ(0, open_td(a));
+	a->bar = view(a, 0, SMTD_BAR_SIZE);
+	ASSERT_NE(MAP_FAILED, a->bar);
+	again = *a;
+	EXPECT_EQ(1, reopened_dma(&again));
+	EXPECT_EQ(-ENOENT, reset_done(a, SMTD_RESET_OK, 0));
+	close(again.fd);
+
+	/* The driver goes */
+	EXPECT_EQ(0, reset_prepare(a));
+	ASSERT_EQ(0, driver("unbind", a->bdf));
+	EXPECT_EQ(-ENODEV, reset_done(a, SMTD_RESET_OK, 0));
+	ASSERT_EQ(0, driver("bind", a->bdf));
+	ASSERT_EQ(0, open_td(&again));
+	again.bar = view(&again, 0, SMTD_BAR_SIZE);
+	close(again.fd);
+	EXPECT_EQ(1, reopened_dma(&again));
+	EXPECT_EQ(-ENOENT, reset_done(&again, SMTD_RESET_OK, 0));
+	close(again.fd);
+}
+
 /* ---- SVA ---- */
 
 TEST_F(testdev, sva_of_the_caller)

@@ -282,6 +282,20 @@ static inline int unbind_process(const struct td *td, __u32 pasid)
 	return call(td, SMTD_IOC_SVA_UNBIND, &a);
 }
 
+static inline int reset_prepare(const struct td *td)
+{
+	struct smtd_reset_prepare a = {};
+
+	return call(td, SMTD_IOC_RESET_PREPARE, &a);
+}
+
+static inline int reset_done(const struct td *td, __u32 result, __u32 flags)
+{
+	struct smtd_reset_done a = { .result = result, .flags = flags };
+
+	return call(td, SMTD_IOC_RESET_DONE, &a);
+}
+
 static sigjmp_buf bus_error;
 
 static inline void on_bus_error(int sig)

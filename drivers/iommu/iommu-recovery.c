@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Recovery of devices that are reset, or that are broken. See iommu-recovery.h.
+ *
+ * PCIe Base 10.3.1 wants ATS quiet before a function is reset: during the reset it
+ * may ignore invalidations, and after a reset that failed nobody knows what it
+ * still has in its cache. So a device is fenced before, and only a reset that
+ * has succeeded, or that was never begun, opens the fence.
+ */
+#define pr_fmt(fmt)    "iommu: " fmt
+
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/kobject.h>
+#include <linux/pci.h>
+#include <linux/pci-ats.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <trace/events/iommu.h>
+
+#include "iommu-priv.h"
+#include "iommu-recovery.h"
+
+/* How long the work item waits before it tries again to fence a device */
+#define IOMMU_RECOVERY_RETRY_MS		1000
+
+static struct workqueue_struct *iommu_recovery_wq;
+
+static const char * const state_names[] = {
+	[IOMMU_RECOVERY_ACTIVE]		= "active",
+	[IOMMU_RECOVERY_RESETTING]	= "resetting",
+	[IOMMU_RECOVERY_BROKEN]		= "broken",
+	[IOMMU_RECOVERY_QUARANTINED]	= "quarantined",
+};
+
+static_assert(ARRAY_SIZE(state_names) == IOMMU_RECOVERY_NR_STATES);
+
+static const char * const reason_names[] = {
+	[IOMMU_BROKEN_NONE]		= "none",
+	[IOMMU_BROKEN_RESET_FAILED]	= "reset-failed",
+	[IOMMU_BROKEN_UNFENCE_FAILED]	= "unfence-failed",
+	[IOMMU_BROKEN_FENCE_FAILED]	= "fence-failed",
+};
+
+static_assert(ARRAY_SIZE(reason_names) == IOMMU_BROKEN_NR_REASONS);
+
+/*
+ * Give an event to the state machine. @reason is kept when the device becomes
+ * BROKEN or QUARANTINED by it.
+ */
+static enum iommu_recovery_action
+iommu_recovery_event(struct iommu_recovery *recovery,
+		     enum iommu_recovery_event event,
+		     enum iommu_broken_reason reason)
+{
+	struct iommu_recovery_step step;
+	enum iommu_recovery_state old;
+
+	guard(raw_spinlock_irqsave)(&recovery->lock);
+
+	old = recovery->fsm.state;
+	step = iommu_recovery_next(&recovery->fsm, event);
+	recovery->fsm = step.fsm;
+	if (step.fsm.state == old)
+		return step.action;
+
+	if (step.fsm.state == IOMMU_RECOVERY_ACTIVE)
+		recovery->reason = IOMMU_BROKEN_NONE;
+	else if (step.fsm.state != IOMMU_RECOVERY_RESETTING &&
+		 reason != IOMMU_BROKEN_NONE)
+		recovery->reason = reason;
+	trace_recovery_state(recovery->dev, state_names[old],
+			     state_names[step.fsm.state],
+			     reason_names[recovery->reason]);
+	return step.action;
+}
+
+static void iommu_recovery_queue(struct iommu_recovery *recovery,
+				 enum iommu_recovery_action action,
+				 unsigned int delay_ms)
+{
+	/* A removed device is not fenced again: its driver has let it go. */
+	if (action == IOMMU_RECOVERY_ACT_QUEUE_WORK && !recovery->dead)
+		queue_delayed_work(iommu_recovery_wq, &recovery->work,
+				   msecs_to_jiffies(delay_ms));
+}
+
+enum iommu_recovery_state iommu_recovery_state(struct iommu_recovery *recovery)
+{
+	guard(raw_spinlock_irqsave)(&recovery->lock);
+	return recovery->fsm.state;
+}
+
+static enum iommu_reset_result
+iommu_recovery_result(struct iommu_recovery *recovery)
+{
+	guard(raw_spinlock_irqsave)(&recovery->lock);
+	return recovery->fsm.result;
+}
+
+/* Is the device to be fenced, as its state says? */
+bool iommu_recovery_needs_fence(struct iommu_recovery *recovery)
+{
+	guard(raw_spinlock_irqsave)(&recovery->lock);
+	switch (recovery->fsm.state) {
+	case IOMMU_RECOVERY_ACTIVE:
+		return false;
+	case IOMMU_RECOVERY_RESETTING:
+		return recovery->fsm.fenced;
+	default:
+		return true;
+	}
+}
+
+/*
+ * What user space was not told yet. Found under group->mutex, told without: a
+ * uevent allocates. All of it is taken along, for once the mutex is released the
+ * device may be removed under the work item, and dev->iommu is gone.
+ */
+struct iommu_recovery_news {
+	bool any;
+	bool require_direct;
+	enum iommu_recovery_state state;
+	enum iommu_broken_reason reason;
+};
+
+static struct iommu_recovery_news
+iommu_recovery_news(struct iommu_recovery *recovery)
+{
+	struct iommu_recovery_news news;
+
+	iommu_recovery_assert_locked(recovery);
+	guard(raw_spinlock_irqsave)(&recovery->lock);
+
+	news.state = recovery->fsm.state;
+	news.reason = recovery->reason;
+	news.require_direct = recovery->dev->iommu->require_direct;
+	news.any = (news.state == IOMMU_RECOVERY_ACTIVE ||
+		    news.state == IOMMU_RECOVERY_QUARANTINED) &&
+		   (news.state != recovery->told ||
+		    news.reason != recovery->told_reason);
+	if (!news.any)
+		return news;
+
+	/* With another reason it is quarantined still, not again. */
+	if (news.state == IOMMU_RECOVERY_QUARANTINED &&
+	    recovery->told != IOMMU_RECOVERY_QUARANTINED)
+		recovery->count++;
+	recovery->told = news.state;
+	recovery->told_reason = news.reason;
+	return news;
+}
+
+static void iommu_recovery_tell(struct iommu_recovery *recovery,
+				struct iommu_recovery_news *news)
+{
+	struct device *dev = recovery->dev;
+	char state[48], reason[48];
+	char *env[3] = { state, reason, NULL };
+
+	if (!news->any)
+		return;
+
+	if (news->state == IOMMU_RECOVERY_QUARANTINED)
+		dev_warn_ratelimited(dev, "quarantined (%s): its DMA is blocked until a reset succeeds%s\n",
+				     reason_names[news->reason],
+				     news->require_direct ?
+				     "; the mapping that firmware asked for is down with it" : "");
+	else
+		dev_info_ratelimited(dev, "recovered from quarantine\n");
+
+	snprintf(state, sizeof(state), "IOMMU_RECOVERY_STATE=%s",
+		 state_names[news->state]);
+	snprintf(reason, sizeof(reason), "IOMMU_RECOVERY_REASON=%s",
+		 reason_names[news->reason]);
+	kobject_uevent_env(&dev->kobj, KOBJ_CHANGE, env);
+}
+
+/* Resets */
+
+static int __iommu_dev_reset_prepare(struct device *dev, bool fence)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	enum iommu_recovery_action action;
+	enum iommu_recovery_event event;
+	struct iommu_recovery_news news;
+	int ret = 0;
+
+	might_sleep();
+	if (!recovery)
+		return 0;
+
+	scoped_guard(mutex, iommu_group_mutex(recovery->group)) {
+		if (recovery->dead)
+			return -ENODEV;
+
+		action = iommu_recovery_event(recovery,
+					      fence ? IOMMU_RECOVERY_PREPARE :
+						      IOMMU_RECOVERY_PREPARE_COUNT,
+					      IOMMU_BROKEN_NONE);
+		if (action == IOMMU_RECOVERY_ACT_WARN)
+			return -EBUSY;
+		if (action == IOMMU_RECOVERY_ACT_FENCE) {
+			event = iommu_recovery_fence(recovery, &ret);
+			action = iommu_recovery_event(recovery, event,
+						      IOMMU_BROKEN_FENCE_FAILED);
+			iommu_recovery_queue(recovery, action, 0);
+		}
+		news = iommu_recovery_news(recovery);
+	}
+	iommu_recovery_tell(recovery, &news);
+	return ret;
+}
+
+/**
+ * iommu_dev_reset_prepare() - fence a device before it is reset
+ * @dev: device that is going to be reset
+ *
+ * After success the device is fenced: nothing that it sends reaches memory
+ * through the IOMMU, no invalidation to it is outstanding, and none will be sent
+ * until the matching iommu_dev_reset_done(). Pairs nest, also across callers: only
+ * the outermost prepare fences.
+ *
+ * Meanwhile the device cannot be attached to another domain, but for a blocking
+ * one: that is -EBUSY. Whatever must succeed, such as a detach, is recorded and
+ * carried out by iommu_dev_reset_done().
+ *
+ * PCIe Base 10.3.1 recommends that ATS is disabled before a function is reset.
+ *
+ * Context: may sleep; takes the mutex of the device's group, so it must not be
+ * called from an operation of an IOMMU driver. The caller keeps
+ * iommu_release_device() away while the call runs: it holds device_lock() of a
+ * device of which it knows that device_del() has not begun, or is the driver bound
+ * to it, or otherwise owns it, as the driver of a PF does its VFs. A device that is
+ * removed before its done is released as what it is, and that done does nothing.
+ * Return: 0, also when the device has no IOMMU. An error: nothing has changed, no
+ * done must follow, and the device should not be reset. -ENODEV: the device is
+ * gone. Others are those of the IOMMU driver, -ENOMEM above all. If not even it
+ * is certain that nothing has changed, the device is fenced soon, by a work item,
+ * and stays so until a reset succeeds.
+ */
+int iommu_dev_reset_prepare(struct device *dev)
+{
+	return __iommu_dev_reset_prepare(dev, true);
+}
+EXPORT_SYMBOL_GPL(iommu_dev_reset_prepare);
+
+/**
+ * iommu_dev_reset_done() - unfence a device after it was reset
+ * @dev: device that iommu_dev_reset_prepare() has succeeded for
+ * @result: what has become of the reset. %IOMMU_RESET_NOT_DONE is also for callers
+ *	that do not know more than a pair nested in theirs
+ *
+ * Of all results since the outermost prepare the last one that is not
+ * %IOMMU_RESET_NOT_DONE counts. The outermost done then either
+ *
+ * - lets the device back to whatever is attached now: after %IOMMU_RESET_OK, and
+ *   after %IOMMU_RESET_NOT_DONE where nothing was wrong with the device before; or
+ * - leaves it fenced, as QUARANTINED, until a reset succeeds: after
+ *   %IOMMU_RESET_FAILED; when it was quarantined before and no reset has succeeded;
+ *   or when it cannot be attached again, for want of memory for instance.
+ *
+ * A device that was not fenced, such as a PCI function that cannot do ATS, is left as
+ * it is by %IOMMU_RESET_FAILED too.
+ *
+ * User space learns of a change from a uevent and from the files below
+ * iommu_recovery/ of the device.
+ *
+ * Context: as iommu_dev_reset_prepare(). The configuration space of a PCI function
+ * must have been restored if its driver relies on it, since ATS may be enabled.
+ */
+void iommu_dev_reset_done(struct device *dev, enum iommu_reset_result result)
+{
+	static const enum iommu_recovery_event events[] = {
+		[IOMMU_RESET_NOT_DONE]	= IOMMU_RECOVERY_DONE_NOT_DONE,
+		[IOMMU_RESET_OK]	= IOMMU_RECOVERY_DONE_OK,
+		[IOMMU_RESET_FAILED]	= IOMMU_RECOVERY_DONE_FAILED,
+	};
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	enum iommu_recovery_action action;
+	enum iommu_recovery_event event;
+	struct iommu_recovery_news news;
+	enum iommu_broken_reason reason;
+
+	might_sleep();
+	if (!recovery || WARN_ON_ONCE(result >= ARRAY_SIZE(events)))
+		return;
+
+	scoped_guard(mutex, iommu_group_mutex(recovery->group)) {
+		if (recovery->dead)
+			return;
+
+		/* Where nothing was done, whatever was the reason before still is. */
+		reason = IOMMU_BROKEN_NONE;
+		if (result == IOMMU_RESET_FAILED ||
+		    (result == IOMMU_RESET_NOT_DONE &&
+		     iommu_recovery_result(recovery) == IOMMU_RESET_FAILED))
+			reason = IOMMU_BROKEN_RESET_FAILED;
+		action = iommu_recovery_event(recovery, events[result], reason);
+		if (action == IOMMU_RECOVERY_ACT_UNFENCE) {
+			event = iommu_recovery_unfence(recovery);
+			action = iommu_recovery_event(recovery, event,
+						      IOMMU_BROKEN_UNFENCE_FAILED);
+		}
+		iommu_recovery_queue(recovery, action, 0);
+		news = iommu_recovery_news(recovery);
+	}
+	WARN_ONCE(action == IOMMU_RECOVERY_ACT_WARN,
+		  "%s %s: the end of a reset that was not begun\n",
+		  dev_driver_string(dev), dev_name(dev));
+	iommu_recovery_tell(recovery, &news);
+}
+EXPORT_SYMBOL_GPL(iommu_dev_reset_done);
+
+/**
+ * pci_dev_reset_iommu_prepare() - fence a PCI function before it is reset
+ * @pdev: function that is going to be reset
+ *
+ * As iommu_dev_reset_prepare(), but a function that cannot do ATS is not fenced
+ * unless it is quarantined already: it caches no translation, and no invalidation is
+ * sent to it. What counts is that it could, not whether its IOMMU lets it.
+ *
+ * Context: as iommu_dev_reset_prepare().
+ * Return: as iommu_dev_reset_prepare().
+ */
+int pci_dev_reset_iommu_prepare(struct pci_dev *pdev)
+{
+	return __iommu_dev_reset_prepare(&pdev->dev, pci_ats_supported(pdev));
+}
+EXPORT_SYMBOL_GPL(pci_dev_reset_iommu_prepare);
+
+/**
+ * pci_dev_reset_iommu_done() - unfence a PCI function after it was reset
+ * @pdev: function that pci_dev_reset_iommu_prepare() has succeeded for
+ * @result: as for iommu_dev_reset_done(). A function that was pulled out meanwhile
+ *	has not succeeded, whatever this says
+ *
+ * Context: as iommu_dev_reset_done().
+ */
+void pci_dev_reset_iommu_done(struct pci_dev *pdev,
+			      enum iommu_reset_result result)
+{
+	if (result == IOMMU_RESET_OK && pci_dev_is_disconnected(pdev))
+		result = IOMMU_RESET_FAILED;
+	iommu_dev_reset_done(&pdev->dev, result);
+}
+EXPORT_SYMBOL_GPL(pci_dev_reset_iommu_done);
+
+/* The work item: the fence of a device that is BROKEN */
+static void iommu_recovery_work(struct work_struct *work)
+{
+	struct iommu_recovery *recovery =
+		container_of(to_delayed_work(work), struct iommu_recovery, work);
+	enum iommu_recovery_action action;
+	enum iommu_recovery_event event;
+	struct iommu_recovery_news news;
+	int err;
+
+	scoped_guard(mutex, iommu_group_mutex(recovery->group)) {
+		if (recovery->dead)
+			return;
+
+		action = iommu_recovery_event(recovery, IOMMU_RECOVERY_WORK,
+					      IOMMU_BROKEN_NONE);
+		if (action == IOMMU_RECOVERY_ACT_FENCE) {
+			event = iommu_recovery_fence(recovery, &err);
+			if (err && !recovery->complained)
+				dev_err(recovery->dev,
+					"cannot be fenced: %pe, trying again every second\n",
+					ERR_PTR(err));
+			recovery->complained = err;
+			action = iommu_recovery_event(recovery, event,
+						      IOMMU_BROKEN_NONE);
+			iommu_recovery_queue(recovery, action,
+					     IOMMU_RECOVERY_RETRY_MS);
+		}
+		news = iommu_recovery_news(recovery);
+	}
+	iommu_recovery_tell(recovery, &news);
+}
+
+/* Life */
+
+/**
+ * iommu_recovery_alloc() - allocate the recovery state of a device
+ * @dev: a device that its IOMMU driver has probed
+ * @group: its group
+ *
+ * Return: the state, to be joined or freed; or NULL.
+ */
+struct iommu_recovery *iommu_recovery_alloc(struct device *dev,
+					    struct iommu_group *group)
+{
+	struct iommu_recovery *recovery;
+
+	recovery = kzalloc_obj(*recovery);
+	if (!recovery)
+		return NULL;
+	recovery->dev = dev;
+	recovery->group = iommu_group_ref_get(group);
+	raw_spin_lock_init(&recovery->lock);
+	INIT_DELAYED_WORK(&recovery->work, iommu_recovery_work);
+	xa_init(&recovery->left);
+	return recovery;
+}
+
+/**
+ * iommu_recovery_join() - let resets find the recovery state of a device
+ * @recovery: from iommu_recovery_alloc(); its device has just entered the list of its
+ *	group, whose mutex stays held until its first attach
+ */
+void iommu_recovery_join(struct iommu_recovery *recovery)
+{
+	iommu_recovery_assert_locked(recovery);
+	/* Pairs with dev_iommu_recovery(), which a reset calls without the mutex. */
+	smp_store_release(&recovery->dev->iommu->recovery, recovery);
+}
+
+/**
+ * iommu_recovery_kill() - the device is being removed
+ * @recovery: its recovery state; the device has left the list of its group already,
+ *	whose mutex is held
+ *
+ * Nothing is fenced or unfenced from here on. Where the RID is stays known, for the
+ * driver has to be told when it releases the device.
+ */
+void iommu_recovery_kill(struct iommu_recovery *recovery)
+{
+	iommu_recovery_assert_locked(recovery);
+	recovery->dead = true;
+}
+
+/**
+ * iommu_recovery_release_others() - unfence what was fenced for a removed device only
+ * @recovery: of a killed device, which the driver has released: what it does to an
+ *	entry that devices share is over
+ */
+void iommu_recovery_release_others(struct iommu_recovery *recovery)
+{
+	enum iommu_recovery_action action;
+	struct device *dev;
+
+	iommu_recovery_assert_locked(recovery);
+
+	iommu_group_for_each(recovery->group, dev) {
+		struct iommu_recovery *r = dev_iommu_recovery(dev);
+
+		if (!r || !r->docked ||
+		    !iommu_recovery_same_rid(recovery->dev, dev) ||
+		    iommu_recovery_is_wanted(dev, recovery))
+			continue;
+		if (!iommu_recovery_undock(r))
+			continue;
+		/* It is not at fault, but that is how it can be had back. */
+		action = iommu_recovery_event(r, IOMMU_RECOVERY_REPORT,
+					      IOMMU_BROKEN_UNFENCE_FAILED);
+		iommu_recovery_queue(r, action, 0);
+	}
+}
+
+/**
+ * iommu_recovery_free() - free the recovery state of a device
+ * @recovery: from iommu_recovery_alloc(); if it was joined it is killed since, and
+ *	the driver has released the device
+ *
+ * Context: may sleep; waits for the work item, which takes group->mutex.
+ */
+void iommu_recovery_free(struct iommu_recovery *recovery)
+{
+	cancel_delayed_work_sync(&recovery->work);
+	iommu_group_put(recovery->group);
+	xa_destroy(&recovery->left);
+	kfree(recovery);
+}
+
+/* Files; Documentation/ABI/testing/sysfs-devices-iommu_recovery */
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+
+	if (!recovery)
+		return -ENODEV;
+	return sysfs_emit(buf, "%s\n",
+			  state_names[iommu_recovery_state(recovery)]);
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t reason_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	enum iommu_broken_reason reason;
+
+	if (!recovery)
+		return -ENODEV;
+	scoped_guard(raw_spinlock_irqsave, &recovery->lock)
+		reason = recovery->reason;
+	return sysfs_emit(buf, "%s\n", reason_names[reason]);
+}
+static DEVICE_ATTR_RO(reason);
+
+static ssize_t quarantine_count_show(struct device *dev,
+				     struct device_attribute *attr, char *buf)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	unsigned int count;
+
+	if (!recovery)
+		return -ENODEV;
+	scoped_guard(raw_spinlock_irqsave, &recovery->lock)
+		count = recovery->count;
+	return sysfs_emit(buf, "%u\n", count);
+}
+static DEVICE_ATTR_RO(quarantine_count);
+
+static struct attribute *iommu_recovery_attrs[] = {
+	&dev_attr_state.attr,
+	&dev_attr_reason.attr,
+	&dev_attr_quarantine_count.attr,
+	NULL,
+};
+
+static const struct attribute_group iommu_recovery_attr_group = {
+	.name = "iommu_recovery",
+	.attrs = iommu_recovery_attrs,
+};
+
+/**
+ * iommu_recovery_create_files() - show the recovery state of a device in sysfs
+ * @dev: a device with a recovery state
+ *
+ * Without them the device works all the same.
+ *
+ * Context: may sleep.
+ */
+void iommu_recovery_create_files(struct device *dev)
+{
+	int ret = sysfs_create_group(&dev->kobj, &iommu_recovery_attr_group);
+
+	if (ret)
+		dev_warn(dev, "no files of the IOMMU recovery state: %pe\n",
+			 ERR_PTR(ret));
+}
+
+/**
+ * iommu_recovery_remove_files() - before the recovery state is killed
+ * @dev: a device with a recovery state
+ *
+ * Context: may sleep; waits for readers.
+ */
+void iommu_recovery_remove_files(struct device *dev)
+{
+	sysfs_remove_group(&dev->kobj, &iommu_recovery_attr_group);
+}
+
+static int __init iommu_recovery_init(void)
+{
+	iommu_recovery_wq = alloc_workqueue("iommu_recovery",
+					    WQ_UNBOUND | WQ_FREEZABLE, 0);
+	if (!iommu_recovery_wq)
+		iommu_recovery_wq = system_freezable_wq;
+	return 0;
+}
+core_initcall(iommu_recovery_init);
