@@ -10,8 +10,12 @@ BEGIN, END = "<!-- make bites: begin -->", "<!-- make bites: end -->"
 COLUMNS = ("scenario", "test", "level", "kernel", "mode", "bites", "reason seen")
 
 
+def defects():
+    return {t.name: t for t in tests.load().values() if t.base_fails or t.bites_without or t.bites_with}
+
+
 def chosen():
-    known = {t.name: t for t in tests.load().values() if t.base_fails or t.bites_without or t.bites_with}
+    known = defects()
     names = (os.environ.get("TEST") or "").split() or sorted(known, key=lambda n: order(known[n]))
     wrong = [n for n in names if n not in known]
     if wrong:
@@ -31,9 +35,22 @@ def row(bite):
             f"{bite.why}: yes", bite.seen.replace("|", "\\|"))
 
 
-def table(bites):
+def table(bites, others=()):
+    """Lines of the table; @others are pairs of a test and its line as it was."""
+    rows = [(order(b.test), "| " + " | ".join(row(b)) + " |") for b in bites]
+    rows += [(order(test), line) for test, line in others]
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    return lines + ["| " + " | ".join(row(b)) + " |" for b in sorted(bites, key=lambda b: order(b.test))]
+    return lines + [line for _, line in sorted(rows)]
+
+
+def written(known, but):
+    """What the document says of tests that still are there and were not run now."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for line in text.partition(BEGIN)[2].partition(END)[0].splitlines():
+        cells = line.split(" | ")
+        name = cells[1].strip() if len(cells) == len(COLUMNS) else ""
+        if name in known and name not in but:
+            yield known[name], line
 
 
 def write(lines):
@@ -67,7 +84,7 @@ def run(base):
     lines = table(tally.bites)
     say("\n" + "\n".join(lines))
     if os.environ.get("WRITE"):
-        write(lines)
+        write(table(tally.bites, written(defects(), {t.name for t in wanted})))
         say(f"\nwritten to {relative(DOCUMENT)}")
     for line in tally.failures:
         say(f"  {line}")

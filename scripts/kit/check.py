@@ -223,7 +223,8 @@ def bites_elsewhere(tally, test, plain, patched):
 
 
 def bites(tally, test, result, regex, why):
-    if expect_failure(tally, result, regex, why) and also_shown(tally, result, test.base_also):
+    also = test.base_also if why == "on base" else ()
+    if expect_failure(tally, result, regex, why) and also_shown(tally, result, also):
         shown = re.search(regex, result.output() + "\n" + result.reason()).group(0)
         lines = re.sub(r"\[ *\d+\.\d+\] *", "", shown).splitlines()
         ends = [" ".join(line.split())[:90] for line in (lines[0], lines[-1])]
@@ -235,7 +236,7 @@ def bites(tally, test, result, regex, why):
 def selected(flavour, with_base, testdev, everything, version):
     """The tests of a flavour; without a base image, those that need none on that flavour."""
     return [t for t in tests.load().values()
-            if flavour in t.images and t.scenario != "demo" and (testdev or t.level != "testdev")
+            if flavour in t.images + (t.images_all if everything else []) and t.scenario != "demo" and (testdev or t.level != "testdev")
             and (everything or t.run == "check") and (not t.bases or version in t.bases)
             and (with_base or t.base != "same")]
 

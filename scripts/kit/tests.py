@@ -9,7 +9,7 @@ from .ui import KitError
 
 LEVELS = ("kunit", "stock", "testdev")
 LISTS = ("base-also", "expect-splat", "qemu")
-WORDS = ("images", "bases", "programs", "trace", "bites-without", "bites-with", "modes", "modules")
+WORDS = ("images", "images-all", "bases", "programs", "trace", "bites-without", "bites-with", "modes", "modules")
 # How the machine runs: one CPU whose time is the instructions it has executed, so that runs are alike to the
 # byte; or several CPUs in the host's time.
 MODES = ("deterministic", "race")
@@ -22,6 +22,7 @@ class Test:
     scenario: str = ""
     level: str = "stock"
     images: list = field(default_factory=lambda: ["fast"])
+    images_all: list = field(default_factory=list)    # more of them, in make check-all
     modes: list = field(default_factory=lambda: ["race"])
     base: str = "pass"           # "pass", "same", "none", or "fail REGEX"
     series: str = "cures"        # or "not-yet": the defect is there with the series too
@@ -80,7 +81,7 @@ def parse(path):
             setattr(test, attribute, value)
     if not test.what or test.level not in LEVELS:
         raise KitError(f"{path.name}: needs 'what' and a level of {', '.join(LEVELS)}", "add them")
-    wrong = [i for i in test.images if i not in FLAVOURS]
+    wrong = [i for i in test.images + test.images_all if i not in FLAVOURS]
     if wrong or not test.images:
         raise KitError(f"{path.name}: there is no image '{' '.join(wrong)}'", "one of: " + ", ".join(FLAVOURS))
     if test.base not in ("pass", "same", "none") and not test.base_fails:

@@ -291,6 +291,18 @@ class Table(Scratch):
         bites.write(["new"])
         self.assertEqual(document.read_text(encoding="utf-8"), f"head\n{bites.BEGIN}\nnew\n{bites.END}\ntail\n")
 
+    def test_the_rows_of_other_tests_stay(self):
+        document = self.dir / "table.md"
+        old = bites.table([self.bite(s) for s in ("6", "42", "48")])
+        gone = old[-1].replace("t48", "t49")
+        document.write_text("\n".join(["head", bites.BEGIN, *old, gone, bites.END, ""]), encoding="utf-8")
+        self.put(bites, "DOCUMENT", document)
+        known = {f"t{s}": tests.Test(f"t{s}", scenario=s) for s in ("6", "42", "48")}
+        others = list(bites.written(known, {"t42"}))
+        self.assertEqual(others, [(known["t6"], old[2]), (known["t48"], old[4])])
+        rows = bites.table([self.bite("42a")], others)[2:]
+        self.assertEqual([r.split(" | ")[1] for r in rows], ["t6", "t42a", "t48"])
+
     def test_a_document_without_marks_is_refused(self):
         document = self.dir / "table.md"
         document.write_text("head\n", encoding="utf-8")
