@@ -240,6 +240,12 @@
 /* RO: StreamID field of the held command */
 #define SMTD_HOLD_STAT_SID	0x09c
 
+/*
+ * WO: the SMMU forgets what it has cached of this function's configuration, as
+ * it may at any time: the next access shows what is in memory
+ */
+#define SMTD_CFG_FORGET		0x1f0
+
 /* Microseconds from the consumption of a CMD_SYNC to its MSI write */
 #define SMTD_SYNC_MSI_US	0x0a0
 
@@ -262,6 +268,7 @@
 #define SMTD_SMMU_OVERFLOW	0x0b4	/* event queue overflows */
 #define SMTD_SMMU_EVT_LOST	0x0b8	/* records discarded, for any reason */
 #define SMTD_SMMU_INV_SENT	0x0bc	/* ATS Invalidate Requests sent */
+#define SMTD_SMMU_CMDS		0x1f4	/* commands that reached the head of the queue */
 
 /* ------------------------------------------------------------------ */
 /* The oracle                                                           */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include <linux/limits.h>
 
@@ -49,25 +50,56 @@ u32 smtd_domain_alloc(int fd, u32 flags)
 	return args.id;
 }
 
-int smtd_domain_attach(int fd, u32 id)
+int smtd_pasid_attach(int fd, u32 id, u32 pasid)
 {
-	struct smtd_domain_attach args = { .id = id, .pasid = SMTD_NO_PASID };
+	struct smtd_domain_attach args = { .id = id, .pasid = pasid };
 
 	return smtd_module_call(fd, SMTD_IOC_DOMAIN_ATTACH, &args);
 }
 
-int smtd_domain_replace(int fd, u32 id)
+int smtd_pasid_replace(int fd, u32 id, u32 pasid)
 {
-	struct smtd_domain_attach args = { .id = id, .pasid = SMTD_NO_PASID };
+	struct smtd_domain_attach args = { .id = id, .pasid = pasid };
 
 	return smtd_module_call(fd, SMTD_IOC_DOMAIN_REPLACE, &args);
 }
 
-int smtd_domain_detach(int fd)
+int smtd_pasid_detach(int fd, u32 pasid)
 {
-	struct smtd_domain_detach args = { .pasid = SMTD_NO_PASID };
+	struct smtd_domain_detach args = { .pasid = pasid };
 
 	return smtd_module_call(fd, SMTD_IOC_DOMAIN_DETACH, &args);
+}
+
+int smtd_domain_attach(int fd, u32 id)
+{
+	return smtd_pasid_attach(fd, id, SMTD_NO_PASID);
+}
+
+int smtd_domain_replace(int fd, u32 id)
+{
+	return smtd_pasid_replace(fd, id, SMTD_NO_PASID);
+}
+
+int smtd_domain_detach(int fd)
+{
+	return smtd_pasid_detach(fd, SMTD_NO_PASID);
+}
+
+void *smtd_domain_map(int fd, u32 id, u64 iova, u64 bytes)
+{
+	struct smtd_domain_map args = {
+		.id = id,
+		.flags = SMTD_MAP_READ | SMTD_MAP_WRITE,
+		.iova = iova,
+		.bytes = bytes,
+	};
+	void *view;
+
+	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_DOMAIN_MAP, &args), 0);
+	view = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, args.mmap_offset);
+	VFIO_ASSERT_NE(view, MAP_FAILED);
+	return view;
 }
 
 int smtd_domain_free(int fd, u32 id)

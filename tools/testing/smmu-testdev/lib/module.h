@@ -32,6 +32,14 @@ int smtd_domain_replace(int fd, u32 id);
 int smtd_domain_detach(int fd);
 int smtd_domain_free(int fd, u32 id);
 
+/* The same for a PASID; SMTD_NO_PASID is what the function sends without one. */
+int smtd_pasid_attach(int fd, u32 id, u32 pasid);
+int smtd_pasid_replace(int fd, u32 id, u32 pasid);
+int smtd_pasid_detach(int fd, u32 pasid);
+
+/* Fresh memory of the module at that address of a domain, of which a view is returned. */
+void *smtd_domain_map(int fd, u32 id, u64 iova, u64 bytes);
+
 /* What the handler of a domain does with faults from here on (SMTD_FAULT_*) */
 void smtd_fault_mode(int fd, u32 id, u32 mode);
 void smtd_fault_release(int fd, u32 id);

@@ -30,6 +30,39 @@ int smtd_reset(struct smtd *d)
 	return 0;
 }
 
+static int reset_it(void *arg)
+{
+	struct smtd *d = arg;
+
+	return d->vfio ? smtd_reset(d) : smtd_sysfs_reset(d->bdf);
+}
+
+void smtd_window_start(struct smtd_window *w, struct smtd *d, u32 flags)
+{
+	w->d = d;
+	w->flags = flags;
+	smtd_flr(d, flags, SMTD_FLR_READY_NEVER);
+	smtd_call_start(&w->reset, reset_it, d);
+}
+
+bool smtd_window_wait(struct smtd_window *w)
+{
+	return smtd_until(smtd_read(w->d, SMTD_IN_RESET) || smtd_call_done(&w->reset)) &&
+	       smtd_read(w->d, SMTD_IN_RESET);
+}
+
+bool smtd_window_begin(struct smtd_window *w, struct smtd *d, u32 flags)
+{
+	smtd_window_start(w, d, flags);
+	return smtd_window_wait(w);
+}
+
+int smtd_window_end(struct smtd_window *w)
+{
+	smtd_flr(w->d, w->flags, 1);
+	return smtd_call_join(&w->reset);
+}
+
 int smtd_hot_reset(struct smtd *d)
 {
 	struct vfio_pci_hot_reset args = { .argsz = sizeof(args) };
@@ -168,6 +201,40 @@ int smtd_unbind(const char *bdf)
 	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/devices/%s/driver/unbind", bdf);
 	ret = write_file(open(path, O_WRONLY), bdf);
 	return ret == -ENOENT ? 0 : ret;
+}
+
+bool smtd_plug_in(struct smtd *plugger)
+{
+	return smtd_until(({
+		smtd_write(plugger, SMTD_PLUG, SMTD_PLUG_ADD);
+		smtd_until(smtd_read(plugger, SMTD_PLUG) != SMTD_PLUG_ADD);
+		smtd_read(plugger, SMTD_PLUG) == SMTD_PLUG_DONE;
+	}));
+}
+
+/* A function shows before Linux looks for a driver, its device before it can be opened. */
+static bool opens(const char *bdf)
+{
+	char path[PATH_MAX];
+	int fd = -1;
+	glob_t g;
+
+	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/devices/%s/vfio-dev/vfio*", bdf);
+	if (!glob(path, 0, NULL, &g)) {
+		snprintf_assert(path, PATH_MAX, "/dev/vfio/devices/%s",
+				strrchr(g.gl_pathv[0], '/') + 1);
+		fd = open(path, O_RDWR);
+		globfree(&g);
+	}
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+bool smtd_vfio_comes_up(const char *bdf)
+{
+	return smtd_until(smtd_exists(bdf)) &&
+	       smtd_until(!smtd_set_driver(bdf, "vfio-pci")) && smtd_until(opens(bdf));
 }
 
 /* A slot's address is that of its functions without the function number. */

@@ -266,6 +266,12 @@ void smtd_behave(struct smtd *d)
 
 /* ---- DMA ---- */
 
+void smtd_dma_aim(struct smtd *d, u64 iova, u32 pasid)
+{
+	smtd_write64(d, SMTD_IOVA_LO, iova);
+	smtd_write(d, SMTD_PASID, pasid ? pasid | SMTD_PASID_VALID : 0);
+}
+
 void __smtd_dma_start(struct smtd *d, const struct smtd_dma *dma)
 {
 	u32 ctrl = SMTD_CTRL_RUN;
@@ -277,10 +283,9 @@ void __smtd_dma_start(struct smtd *d, const struct smtd_dma *dma)
 	if (dma->loop)
 		ctrl |= SMTD_CTRL_LOOP;
 
-	smtd_write64(d, SMTD_IOVA_LO, dma->iova);
+	smtd_dma_aim(d, dma->iova, dma->pasid);
 	smtd_write(d, SMTD_COUNT, dma->count ?: 1);
 	smtd_write(d, SMTD_STRIDE, dma->stride ?: SMTD_PAGE);
-	smtd_write(d, SMTD_PASID, dma->pasid ? dma->pasid | SMTD_PASID_VALID : 0);
 	smtd_write(d, SMTD_PERIOD_US, dma->period_us ?: 100);
 	smtd_write(d, SMTD_CTRL, ctrl);
 }
@@ -460,18 +465,29 @@ void smtd_flr(struct smtd *d, u32 flags, u32 ready_ms)
 	smtd_write(d, SMTD_FLR_READY_MS, ready_ms);
 }
 
-void smtd_hold(struct smtd *d, u32 nr, u32 opcode, u32 sid)
+void smtd_hold_later(struct smtd *d, u32 nr, u32 opcode, u32 sid, u32 skip, u32 us)
 {
 	smtd_write(d, SMTD_HOLD_SEL, nr);
 	smtd_write(d, SMTD_HOLD_OP,
 		   opcode | (sid == SMTD_ANY ? SMTD_HOLD_ANY_SID : 0));
 	smtd_write(d, SMTD_HOLD_SID, sid == SMTD_ANY ? 0 : sid);
-	smtd_write(d, SMTD_HOLD_SKIP, 0);
-	smtd_write(d, SMTD_HOLD_US, 0);
+	smtd_write(d, SMTD_HOLD_SKIP, skip);
+	smtd_write(d, SMTD_HOLD_US, us);
 	smtd_write(d, SMTD_HOLD_CTL, SMTD_HOLD_ARM);
 }
 
-static bool smtd_is_held(struct smtd *d, u32 nr)
+void smtd_hold(struct smtd *d, u32 nr, u32 opcode, u32 sid)
+{
+	smtd_hold_later(d, nr, opcode, sid, 0, 0);
+}
+
+void smtd_unhold(struct smtd *d, u32 nr)
+{
+	smtd_write(d, SMTD_HOLD_SEL, nr);
+	smtd_write(d, SMTD_HOLD_CTL, SMTD_HOLD_DISARM);
+}
+
+bool smtd_is_held(struct smtd *d, u32 nr)
 {
 	u32 stat = smtd_read(d, SMTD_HOLD_STAT);
 

@@ -178,6 +178,12 @@ u32 __smtd_dma_run(struct smtd *d, const struct smtd_dma *dma);
 void __smtd_dma_start(struct smtd *d, const struct smtd_dma *dma);
 void smtd_dma_stop(struct smtd *d);
 
+/*
+ * The bursts to come of DMA without an end go elsewhere. Unlike a new start, this
+ * does not end DMA that has survived a reset (SMTD_FLR_KEEP_DMA).
+ */
+void smtd_dma_aim(struct smtd *d, u64 iova, u32 pasid);
+
 /* Every transaction has an end: none stalled, none to be retried. */
 bool smtd_dma_settled(struct smtd *d);
 
@@ -243,7 +249,12 @@ void smtd_flr(struct smtd *d, u32 flags, u32 ready_ms);
  */
 #define SMTD_ANY		0xffffffff
 void smtd_hold(struct smtd *d, u32 nr, u32 opcode, u32 sid);
+/* The same, after @skip such commands; the queue goes on by itself after @us (0: never). */
+void smtd_hold_later(struct smtd *d, u32 nr, u32 opcode, u32 sid, u32 skip, u32 us);
+bool smtd_is_held(struct smtd *d, u32 nr);
 bool smtd_wait_held(struct smtd *d, u32 nr);
+/* A breakpoint that has not been reached is not to be any more. */
+void smtd_unhold(struct smtd *d, u32 nr);
 void smtd_release(struct smtd *d);
 
 /* ---- iommufd ---- */
@@ -305,6 +316,25 @@ const char *smtd_last_uevent(const char *bdf);
 /* VFIO_DEVICE_RESET */
 int smtd_reset(struct smtd *d);
 
+/*
+ * A reset of the function, by VFIO if it has it, else by sysfs, in a thread of its
+ * own. It has come to where the function is inside it, and stays there until the
+ * end is asked for; @flags are SMTD_FLR_*. The registers must be an observer's.
+ */
+struct smtd_window {
+	struct smtd *d;
+	struct smtd_call reset;
+	u32 flags;
+};
+
+bool smtd_window_begin(struct smtd_window *w, struct smtd *d, u32 flags);
+
+/* The two halves of it, for what is to happen while the reset is on its way */
+void smtd_window_start(struct smtd_window *w, struct smtd *d, u32 flags);
+bool smtd_window_wait(struct smtd_window *w);
+
+int smtd_window_end(struct smtd_window *w);	/* returns what the reset did */
+
 /* VFIO_DEVICE_PCI_HOT_RESET of the bus; its functions share @d's iommufd. */
 int smtd_hot_reset(struct smtd *d);
 
@@ -333,6 +363,15 @@ int smtd_sysfs_reset(const char *bdf);
 
 /* Take a function from its driver; 0 if it has none. */
 int smtd_unbind(const char *bdf);
+
+/*
+ * Plug in what the property "plug" of @plugger says. It is refused while the last
+ * one is still in the slot, which Linux is done with first.
+ */
+bool smtd_plug_in(struct smtd *plugger);
+
+/* Wait for a function that was plugged in, and until it can be opened with vfio-pci. */
+bool smtd_vfio_comes_up(const char *bdf);
 
 /* Number of the hot-plug slot with the function, or -1, and its power */
 int smtd_slot(const char *bdf);

@@ -138,6 +138,18 @@ void smmuv3_ep_flush_ste(SMMUv3State *s, uint32_t first, uint32_t last)
     }
 }
 
+/* A cache may lose its entries at any time, section 3.21 */
+void smmuv3_ep_forget(SMMUv3Endpoint *ep)
+{
+    uint32_t sid = smmuv3_ep_sid(ep);
+    SMMUSIDRange range = { .start = sid, .end = sid };
+
+    qemu_mutex_lock(&ep->smmu->mutex);
+    smmu_configs_inv_sid_range(ARM_SMMU(ep->smmu), range);
+    smmuv3_ep_flush_ste(ep->smmu, sid, sid);
+    qemu_mutex_unlock(&ep->smmu->mutex);
+}
+
 /* CMD_CFGI_CD and CMD_CFGI_CD_ALL leave the STE cached, section 4.3.3 */
 void smmuv3_ep_flush_cd(SMMUv3State *s, uint32_t sid, bool all, uint32_t ssid)
 {
@@ -393,6 +405,7 @@ bool smmuv3_ep_hold(SMMUv3State *s, Cmd *cmd)
 
     if (!e->logged) {
         e->logged = true;
+        e->n_cmds++;
         trace_smmutd_cmd(smmu_cmd_string(CMD_TYPE(cmd)), CMD_SID(cmd),
                          cmd->word[0], cmd->word[2], cmd->word[3]);
     } else {

@@ -156,6 +156,8 @@ static uint32_t td_reg_read(SMMUTestDev *d, uint32_t reg)
         return s->ep.n_evt_lost;
     case SMTD_SMMU_INV_SENT:
         return s->ep.n_inv_sent;
+    case SMTD_SMMU_CMDS:
+        return s->ep.n_cmds;
     case SMTD_MARK_LO:
         return d->mark;
     case SMTD_MARK_HI:
@@ -415,6 +417,12 @@ static void td_reg_write(SMMUTestDev *d, uint32_t reg, uint32_t val)
         break;
     case SMTD_ORACLE_CTL:
         td_oracle_ctl(d, val);
+        break;
+    case SMTD_CFG_FORGET:
+        smmuv3_ep_forget(&d->ep);
+        if (d->alias_ep.smmu) {
+            smmuv3_ep_forget(&d->alias_ep);
+        }
         break;
     case SMTD_STAT_CLEAR:
         memset(d->stat, 0, sizeof(d->stat));

@@ -170,11 +170,14 @@ typedef struct SMMUv3EpState {
     QEMUTimer *msi_timer;
 
     uint32_t evt_abort;
-    uint32_t n_cerror, n_overflow, n_evt_lost, n_inv_sent;
+    uint32_t n_cerror, n_overflow, n_evt_lost, n_inv_sent, n_cmds;
 } SMMUv3EpState;
 
 void smmuv3_hold_set(SMMUv3State *s, int slot, const SMMUv3Hold *hold);
 void smmuv3_hold_release(SMMUv3State *s);
+
+/* Forget what is cached of the configuration of the endpoint's stream */
+void smmuv3_ep_forget(SMMUv3Endpoint *ep);
 
 /* ---- stalls, part of SMMUv3State ---- */
 
