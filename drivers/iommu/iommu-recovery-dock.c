@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Docking: how the core fences a device by itself.
+ * How a device is fenced: by the gate of its driver, or by docking.
  *
- * RID and PASIDs are moved to blocking domains, while group->domain and
- * group->pasid_array keep what is to be attached again. That needs one call of the
- * driver for each of them, and the way back may fail. The driver is always told
- * what it has attached itself, and not what is recorded.
+ * With a gate nothing is moved: what is attached stays attached, and what comes
+ * meanwhile goes to the driver, which answers for it.
+ *
+ * Docking is for all other drivers. RID and PASIDs are moved to blocking domains,
+ * while group->domain and group->pasid_array keep what is to be attached again. That
+ * needs one call of the driver for each of them, and the way back may fail. The
+ * driver is always told what it has attached itself, and not what is recorded.
  */
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -145,14 +148,12 @@ static int iommu_recovery_undock_pasid(struct iommu_recovery *recovery,
 	return ret;
 }
 
-/**
- * iommu_recovery_undock() - give RID and PASIDs back to what is attached now
- * @recovery: of a docked device; its group is locked
- *
- * Return: 0; or an error of the driver, with the device docked as before. The one
- * exception is a driver that fails to block: @on_blocking is false then.
+/*
+ * Give RID and PASIDs back to what is attached now. After an error of the driver the
+ * device is docked as before. The one exception is a driver that fails to block:
+ * @on_blocking is false then.
  */
-int iommu_recovery_undock(struct iommu_recovery *recovery)
+static int iommu_recovery_undock(struct iommu_recovery *recovery)
 {
 	struct iommu_group *group = recovery->group;
 	struct iommu_domain *domain = iommu_group_domain(group);
@@ -200,8 +201,57 @@ err_pasid:
 	return ret;
 }
 
-/* All that share a requester ID with @recovery, and that nothing else wants docked */
-static int iommu_recovery_undock_all(struct iommu_recovery *recovery)
+/**
+ * iommu_recovery_is_held() - is a device fenced, or may it be?
+ * @recovery: its recovery state; its group is locked
+ *
+ * Return: true: iommu_recovery_let_go() has something to do.
+ */
+bool iommu_recovery_is_held(struct iommu_recovery *recovery)
+{
+	return recovery->gated || recovery->docked;
+}
+
+static int iommu_recovery_hold(struct iommu_recovery *recovery)
+{
+	struct device *dev = recovery->dev;
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+
+	iommu_recovery_assert_locked(recovery);
+
+	if (!ops->fence_dev)
+		return iommu_recovery_dock(recovery);
+
+	/* After an error, too: the gate may be shut, only not yet for certain. */
+	recovery->gated = true;
+	return ops->fence_dev(dev);
+}
+
+/**
+ * iommu_recovery_let_go() - let a device back to what is attached now
+ * @recovery: of a device for which iommu_recovery_is_held(); its group is locked
+ *
+ * Return: 0; or an error of the driver, after which the device has to be fenced
+ * again.
+ */
+int iommu_recovery_let_go(struct iommu_recovery *recovery)
+{
+	struct device *dev = recovery->dev;
+	int ret;
+
+	iommu_recovery_assert_locked(recovery);
+
+	if (!recovery->gated)
+		return iommu_recovery_undock(recovery);
+
+	ret = dev_iommu_ops(dev)->unfence_dev(dev);
+	if (!ret)
+		recovery->gated = false;
+	return ret;
+}
+
+/* All that share a requester ID with @recovery, and that nothing else wants fenced */
+static int iommu_recovery_let_go_all(struct iommu_recovery *recovery)
 {
 	struct device *dev;
 	int ret;
@@ -209,13 +259,15 @@ static int iommu_recovery_undock_all(struct iommu_recovery *recovery)
 	iommu_group_for_each(recovery->group, dev) {
 		struct iommu_recovery *r = dev_iommu_recovery(dev);
 
-		if (!r || !r->docked ||
+		if (!r || !iommu_recovery_is_held(r) ||
 		    !iommu_recovery_same_rid(recovery->dev, dev) ||
 		    iommu_recovery_is_wanted(dev, recovery))
 			continue;
-		ret = iommu_recovery_undock(r);
+		ret = iommu_recovery_let_go(r);
 		if (ret) {
-			dev_err_ratelimited(dev, "cannot be attached again: %pe\n",
+			dev_err_ratelimited(dev, r->gated ?
+					    "cannot be let through the IOMMU: %pe\n" :
+					    "cannot be attached again: %pe\n",
 					    ERR_PTR(ret));
 			return ret;
 		}
@@ -223,24 +275,27 @@ static int iommu_recovery_undock_all(struct iommu_recovery *recovery)
 	return 0;
 }
 
-static int iommu_recovery_dock_all(struct iommu_recovery *recovery)
+static int iommu_recovery_hold_all(struct iommu_recovery *recovery)
 {
 	struct device *dev;
-	int ret;
+	int ret, err = 0;
 
 	iommu_group_for_each(recovery->group, dev) {
 		struct iommu_recovery *r = dev_iommu_recovery(dev);
 
 		if (!r || !iommu_recovery_same_rid(recovery->dev, dev))
 			continue;
-		if (r != recovery && !r->docked)
+		if (r != recovery && !iommu_recovery_is_held(r))
 			dev_info_ratelimited(dev, "fenced with %s, whose requester ID it shares\n",
 					     dev_name(recovery->dev));
-		ret = iommu_recovery_dock(r);
-		if (ret)
+		ret = iommu_recovery_hold(r);
+		/* One gate that fails must not leave the others open. */
+		if (ret && !r->gated)
 			return ret;
+		if (!err)
+			err = ret;
 	}
-	return 0;
+	return err;
 }
 
 /**
@@ -253,13 +308,16 @@ static int iommu_recovery_dock_all(struct iommu_recovery *recovery)
 enum iommu_recovery_event iommu_recovery_fence(struct iommu_recovery *recovery,
 					       int *err)
 {
-	*err = iommu_recovery_dock_all(recovery);
+	*err = iommu_recovery_hold_all(recovery);
 	if (!*err)
 		return IOMMU_RECOVERY_IS_FENCED;
 
-	/* As it was before: nobody asks for those that were docked meanwhile. */
-	if (iommu_recovery_needs_fence(recovery) ||
-	    iommu_recovery_undock_all(recovery))
+	/*
+	 * As it was before: nobody asks for those that were docked meanwhile. A gate
+	 * that could not be confirmed is shut or it is not; the work item finds out.
+	 */
+	if (recovery->gated || iommu_recovery_needs_fence(recovery) ||
+	    iommu_recovery_let_go_all(recovery))
 		return IOMMU_RECOVERY_IS_UNSURE;
 	return IOMMU_RECOVERY_IS_OPEN;
 }
@@ -272,9 +330,10 @@ enum iommu_recovery_event iommu_recovery_fence(struct iommu_recovery *recovery,
  */
 enum iommu_recovery_event iommu_recovery_unfence(struct iommu_recovery *recovery)
 {
-	if (!iommu_recovery_undock_all(recovery))
+	if (!iommu_recovery_let_go_all(recovery))
 		return IOMMU_RECOVERY_IS_OPEN;
-	if (!iommu_recovery_dock_all(recovery))
+	/* Half way open is not fenced: from the start, for a gate as well. */
+	if (!iommu_recovery_hold_all(recovery))
 		return IOMMU_RECOVERY_IS_FENCED;
 	return IOMMU_RECOVERY_IS_UNSURE;
 }
@@ -425,24 +484,45 @@ int iommu_recovery_leave_pasids(struct device *dev)
 }
 
 /**
- * iommu_recovery_must_dock() - does a device that comes to its group have to be docked?
+ * iommu_recovery_detach_pasids() - a device leaves a group that uses PASIDs
+ * @dev: the device, before its driver releases it; its group is locked
+ *
+ * The PASIDs of a group stay, so nobody else tells the driver of this device.
+ */
+void iommu_recovery_detach_pasids(struct device *dev)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	struct iommu_domain *domain;
+	unsigned long pasid = 0;
+
+	if (!dev->iommu->max_pasids || !recovery->attached || recovery->docked)
+		return;
+
+	while ((domain = iommu_group_next_pasid(recovery->group, &pasid)))
+		if (!iommu_recovery_pasid_is_left(dev, pasid))
+			iommu_remove_dev_pasid(dev, pasid, domain);
+}
+
+/**
+ * iommu_recovery_must_fence() - does a device that comes to its group have to be fenced?
  * @dev: a device that its driver has not attached to anything yet, in the list of
  *	its locked group
  *
  * Return: true: it shares a requester ID with a device that is fenced.
  */
-bool iommu_recovery_must_dock(struct device *dev)
+bool iommu_recovery_must_fence(struct device *dev)
 {
 	return iommu_recovery_is_wanted(dev, dev_iommu_recovery(dev));
 }
 
 /**
- * iommu_recovery_dock_unattached() - first attach of a device that must be docked
- * @dev: a device for which iommu_recovery_must_dock()
+ * iommu_recovery_fence_unattached() - fence a device before its first attach
+ * @dev: a device for which iommu_recovery_must_fence()
  *
- * Return: 0 or an error of the driver.
+ * Return: 0, and iommu_recovery_holds_rid() says whether the device is to be attached
+ * now; or an error of the driver.
  */
-int iommu_recovery_dock_unattached(struct device *dev)
+int iommu_recovery_fence_unattached(struct device *dev)
 {
-	return iommu_recovery_dock(dev_iommu_recovery(dev));
+	return iommu_recovery_hold(dev_iommu_recovery(dev));
 }

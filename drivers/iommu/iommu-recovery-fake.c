@@ -61,8 +61,7 @@ static struct fake_domain *to_fake_domain(struct iommu_domain *domain)
 }
 
 /* Enough to see what is wrong, and not thousands of them when threads race */
-static __printf(2, 3) void fake_violation(struct fake_iommu *fake,
-					  const char *fmt, ...)
+void fake_violation(struct fake_iommu *fake, const char *fmt, ...)
 {
 	struct va_format vaf = { .fmt = fmt };
 	va_list args;
@@ -200,7 +199,7 @@ static int fake_attach_dev(struct iommu_domain *domain, struct device *dev,
 			       dev_name(dev));
 
 	if (fake_is_blocking(domain) ? fdev->bad_blocking : domain == fdev->bad)
-		return -EINVAL;
+		return fdev->bad_error ?: -EINVAL;
 	if (!fake_is_static(domain) && fake_alloc(fake))
 		return -ENOMEM;
 	fake_move(&fdev->rid, domain);
@@ -245,7 +244,7 @@ static int fake_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 		return 0;
 	}
 	if (pasid == fdev->bad_pasid)
-		return -EINVAL;
+		return fdev->bad_error ?: -EINVAL;
 	if (fake->variant->pasid_table && old &&
 	    domain->type == IOMMU_DOMAIN_SVA)
 		return -EOPNOTSUPP;
@@ -349,8 +348,12 @@ static void fake_release_device(struct device *dev)
 		fake_violation(fake, "%s: released without release domain",
 			       dev_name(dev));
 	fake_move(&fdev->rid, NULL);
-	for (int i = 0; i < FAKE_NR_PASIDS; i++)
+	for (int i = 0; i < FAKE_NR_PASIDS; i++) {
+		if (fdev->pasid[i])
+			fake_violation(fake, "%s: released with PASID %d",
+				       dev_name(dev), i);
 		fake_move(&fdev->pasid[i], NULL);
+	}
 	fdev->released = true;
 	fake->released_at = atomic_inc_return(&fake->clock);
 }
@@ -449,6 +452,10 @@ struct fake_iommu *fake_create(struct kunit *test,
 		.get_resv_regions = fake_get_resv_regions,
 		.blocked_domain = variant->blocked ? &fake->blocked.domain : NULL,
 	};
+	if (variant->gate) {
+		fake->ops.fence_dev = fake_fence_dev;
+		fake->ops.unfence_dev = fake_unfence_dev;
+	}
 	if (variant->release == FAKE_RELEASE_BLOCKED)
 		fake->ops.release_domain = &fake->blocked.domain;
 	else if (variant->release == FAKE_RELEASE_IDENTITY)
@@ -610,7 +617,9 @@ void fake_exit(struct kunit *test)
 		return;
 
 	fake_fail_nth(fake, 0);
+	fake_fail_gate(fake, 1, 0);
 	list_for_each_entry(fdev, &fake->devices, entry) {
+		fdev->gate_stuck = false;
 		fdev->bad = NULL;
 		fdev->bad_blocking = false;
 	}

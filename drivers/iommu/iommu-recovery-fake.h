@@ -13,7 +13,8 @@
  * - where the table of PASIDs goes with the RID's domain, PASIDs are touched only
  *   while the RID is on one, and it leaves that one after them;
  * - nothing is asked for a device that has been released, which was on the release
- *   domain before, if there is one.
+ *   domain before, if there is one;
+ * - a gate is opened only if it was shut for certain.
  *
  * fake_exit() detaches and removes whatever is left, and checks that no device,
  * group or domain has survived.
@@ -49,6 +50,7 @@ enum fake_release {
  * @pasids: its devices have PASIDs
  * @release: its release domain
  * @deferred: the first attach is deferred
+ * @gate: it has fence_dev() and unfence_dev()
  * @pasid_table: its table of PASIDs goes with the RID's domain, and replacing
  *	anything by an SVA domain is refused, as by AMD's driver
  */
@@ -58,14 +60,31 @@ struct fake_variant {
 	bool pasids;
 	enum fake_release release;
 	bool deferred;
+	bool gate;
 	bool pasid_table;
 };
 
 extern const struct fake_variant fake_all_variants[6];
 extern const struct fake_variant fake_pasid_variants[2];
+extern const struct fake_variant fake_gate_variants[3];
 
-/* The one for tests that say nothing about the driver: it can do all */
+/* Why a gate is shut: a parameter of tests, for fake_enter_window() */
+struct fake_window {
+	const char *name;
+	enum iommu_recovery_state state;
+};
+
+extern const struct fake_window fake_windows[3];
+
+/* The ones for tests that say nothing about the driver: they can do all */
 #define FAKE_FULL	(&fake_all_variants[0])
+#define FAKE_GATED	(&fake_gate_variants[0])
+
+enum fake_gate {
+	FAKE_GATE_OPEN,
+	FAKE_GATE_UNSURE,
+	FAKE_GATE_SHUT,
+};
 
 struct fake_domain {
 	struct iommu_domain domain;
@@ -88,13 +107,22 @@ struct fake_domain {
  * @pasid: what each PASID is on; NULL: nothing, all is blocked
  * @rid_calls: number of successful and failed attaches of the RID
  * @pasid_calls: the same for all PASIDs
- * @bad: attaching this domain to the RID fails with -EINVAL
+ * @bad: attaching this domain to the RID fails
  * @bad_pasid: attaching anything but the blocking domain to this PASID fails
+ * @bad_error: what that fails with; 0: -EINVAL
  * @bad_blocking: attaching a blocking domain to the RID fails
  * @direct: firmware wants a 1:1 mapping for it
  * @attached_at: &fake_iommu.clock of the last successful attach of RID or PASID
  * @released: the driver has let it go
  * @on_attach: called in each attach of the RID, with group->mutex held
+ * @gate: whether what it sends gets as far as its RID and PASIDs
+ * @gate_stuck: all calls of its gate fail with -ETIMEDOUT
+ * @fence_calls: number of successful and failed calls of fence_dev()
+ * @unfence_calls: the same for unfence_dev()
+ * @fenced_at: &fake_iommu.clock of the first fence_dev()
+ * @unfenced_at: the same of the last unfence_dev()
+ * @on_fence: called in each fence_dev(), with group->mutex held
+ * @on_unfence: the same for unfence_dev()
  */
 struct fake_dev {
 	struct device dev;
@@ -110,11 +138,21 @@ struct fake_dev {
 	unsigned int pasid_calls;
 	struct iommu_domain *bad;
 	ioasid_t bad_pasid;
+	int bad_error;
 	bool bad_blocking;
 	bool direct;
 	unsigned int attached_at;
 	bool released;
 	void (*on_attach)(struct fake_dev *fdev);
+
+	enum fake_gate gate;
+	bool gate_stuck;
+	unsigned int fence_calls;
+	unsigned int unfence_calls;
+	unsigned int fenced_at;
+	unsigned int unfenced_at;
+	void (*on_fence)(struct fake_dev *fdev);
+	void (*on_unfence)(struct fake_dev *fdev);
 };
 
 struct fake_group {
@@ -150,7 +188,10 @@ struct fake_group {
  * @fail_nth: 0, or the n-th allocation fails
  * @failed: and has failed
  * @streams: what devices share is an ID in their fwspec, see fake_use_streams()
- * @clock: counts the successful attaches and the releases of devices
+ * @gate_skips: calls of gates before the first that fails, see fake_fail_gate()
+ * @gate_fails: and how many fail then
+ * @clock: counts the successful attaches and the releases of devices, and the
+ *	calls of their gates
  * @released_at: @clock of the last release
  * @on_probe: called when a device is probed
  * @on_release: called when a device is released, with group->mutex held
@@ -184,6 +225,8 @@ struct fake_iommu {
 	int fail_nth;
 	bool failed;
 	bool streams;
+	unsigned int gate_skips;
+	unsigned int gate_fails;
 	atomic_t clock;
 	unsigned int released_at;
 	void (*on_probe)(struct fake_dev *fdev);
@@ -229,6 +272,16 @@ struct iommu_domain *fake_domain_new_sva(struct fake_dev *fdev,
 int fake_domain_users(struct iommu_domain *domain);
 bool fake_is_blocking(struct iommu_domain *domain);
 void fake_fail_nth(struct fake_iommu *fake, unsigned int nth);
+void fake_fail_gate(struct fake_iommu *fake, unsigned int nth,
+		    unsigned int count);
+__printf(2, 3) void fake_violation(struct fake_iommu *fake, const char *fmt, ...);
+int fake_fence_dev(struct device *dev);
+int fake_unfence_dev(struct device *dev);
+void fake_report(struct fake_dev *fdev);
+struct fake_iommu *fake_create_gate(struct kunit *test,
+				    const struct fake_variant *variant);
+void fake_enter_window(struct kunit *test, struct fake_dev *fdev);
+void fake_leave_window(struct kunit *test, struct fake_dev *fdev);
 
 int fake_attach(struct fake_dev *fdev, struct iommu_domain *domain);
 int fake_replace(struct fake_dev *fdev, struct iommu_domain *domain);
@@ -289,6 +342,14 @@ static inline bool fake_is_docked(struct fake_dev *fdev)
 	return fake_is_blocking(fdev->rid);
 }
 
+/* The same, or it does not get so far */
+static inline bool fake_is_fenced(struct fake_dev *fdev)
+{
+	if (fdev->fake->variant->gate)
+		return READ_ONCE(fdev->gate) == FAKE_GATE_SHUT;
+	return fake_is_docked(fdev);
+}
+
 #define FAKE_EXPECT_STATE(test, fdev, wanted)				\
 	KUNIT_EXPECT_EQ(test, (int)fake_state(fdev),			\
 			(int)IOMMU_RECOVERY_##wanted)
@@ -301,5 +362,8 @@ static inline bool fake_is_docked(struct fake_dev *fdev)
 	KUNIT_EXPECT_PTR_EQ(test, (fdev)->rid, domain)
 #define FAKE_EXPECT_PASID_ON(test, fdev, nr, domain)			\
 	KUNIT_EXPECT_PTR_EQ(test, (fdev)->pasid[nr], domain)
+
+#define FAKE_EXPECT_GATE(test, fdev, wanted)				\
+	KUNIT_EXPECT_EQ(test, (int)(fdev)->gate, (int)FAKE_GATE_##wanted)
 
 #endif /* __IOMMU_RECOVERY_FAKE_H */

@@ -9,6 +9,7 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/slab.h>
 
@@ -65,14 +66,14 @@ static void reset_often(struct racer *racer)
 			KUNIT_FAIL(racer->test, "prepare fails in round %d", i);
 			return;
 		}
-		if (!fake_is_docked(racer->fdev))
-			KUNIT_FAIL(racer->test, "not docked in round %d", i);
+		if (!fake_is_fenced(racer->fdev))
+			KUNIT_FAIL(racer->test, "not fenced in round %d", i);
 		if (i % 7 == 0) {
 			iommu_dev_reset_prepare(dev);
 			iommu_dev_reset_done(dev, IOMMU_RESET_FAILED);
 		}
-		if (!fake_is_docked(racer->fdev))
-			KUNIT_FAIL(racer->test, "not docked in round %d", i);
+		if (!fake_is_fenced(racer->fdev))
+			KUNIT_FAIL(racer->test, "not fenced in round %d", i);
 		iommu_dev_reset_done(dev, i % 3);
 		if (i % 16 == 0)
 			cond_resched();
@@ -238,11 +239,105 @@ static void removal_races_with_the_work(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake_is_blocking(sibling->rid));
 }
 
+/* What is shut stays shut, and nothing is shut for nothing; group->mutex is held. */
+static void gate_is_where_it_has_to_be(struct fake_dev *fdev)
+{
+	enum fake_gate gate = READ_ONCE(fdev->gate);
+	/* A report may come in between; then nothing is expected. */
+	enum iommu_recovery_state state = fake_state(fdev);
+
+	if ((state == IOMMU_RECOVERY_RESETTING ||
+	     state == IOMMU_RECOVERY_QUARANTINED) && gate != FAKE_GATE_SHUT)
+		fake_violation(fdev->fake, "the gate is open in state %d", state);
+	if (state == IOMMU_RECOVERY_ACTIVE && gate != FAKE_GATE_OPEN)
+		fake_violation(fdev->fake, "the gate is shut, and nobody asks for it");
+}
+
+static void report_often(struct racer *racer)
+{
+	for (int i = 0; i < RACE_ROUNDS / 10; i++) {
+		fake_report(racer->fdev);
+		usleep_range(20, 200);
+	}
+}
+
+static void resets_race_with_attaches_and_reports(struct kunit *test)
+{
+	struct fake_iommu *fake = fake_create_gate(test, test->param_value);
+	struct fake_dev *fdev = fake_dev_add(fake, 0);
+	struct iommu_domain *core = fdev->rid;
+	struct racer racers[] = {
+		{ .fdev = fdev, .fn = reset_often },
+		{ .fdev = fdev, .fn = attach_often },
+		{ .fdev = fdev, .fn = attach_pasids_often },
+		{ .fdev = fdev, .fn = report_often },
+	};
+
+	fdev->on_attach = gate_is_where_it_has_to_be;
+	run_racers(test, racers, ARRAY_SIZE(racers));
+	fake_reset(test, fdev, IOMMU_RESET_OK);
+	FAKE_EXPECT_STATE(test, fdev, ACTIVE);
+	FAKE_EXPECT_GATE(test, fdev, OPEN);
+	FAKE_EXPECT_ON(test, fdev, core);
+	/* No attach is refused. */
+	KUNIT_EXPECT_EQ(test, 0, racers[1].busy);
+	KUNIT_EXPECT_EQ(test, 0, racers[2].busy);
+}
+
+/* One requester ID: each has its own reasons, and the gates of both move together */
+static void gates_of_two_aliases_race(struct kunit *test)
+{
+	struct fake_iommu *fake = fake_create_gate(test, FAKE_GATED);
+	struct fake_dev *a = fake_dev_add_alias(fake, 0, 1);
+	struct fake_dev *b = fake_dev_add_alias(fake, 0, 1);
+	struct racer racers[] = {
+		{ .fdev = a, .fn = reset_often },
+		{ .fdev = b, .fn = reset_often },
+		{ .fdev = a, .fn = attach_often },
+		{ .fdev = b, .fn = report_often },
+	};
+
+	run_racers(test, racers, ARRAY_SIZE(racers));
+	fake_reset(test, a, IOMMU_RESET_OK);
+	fake_reset(test, b, IOMMU_RESET_OK);
+	FAKE_EXPECT_STATE(test, a, ACTIVE);
+	FAKE_EXPECT_STATE(test, b, ACTIVE);
+	FAKE_EXPECT_GATE(test, a, OPEN);
+	FAKE_EXPECT_GATE(test, b, OPEN);
+	KUNIT_EXPECT_EQ(test, 0, racers[2].busy);
+}
+
+/* As removal_races_with_the_work() */
+static void removal_races_with_the_work_at_the_gate(struct kunit *test)
+{
+	struct fake_iommu *fake = fake_create_gate(test, FAKE_GATED);
+	struct fake_dev *mate = fake_dev_add_alias(fake, 0, 1);
+
+	for (int i = 0; i < RACE_ROUNDS / 10; i++) {
+		struct fake_dev *fdev = fake_dev_add_alias(fake, 0, 1);
+
+		fdev->gate_stuck = true;
+		KUNIT_ASSERT_EQ(test, -ETIMEDOUT,
+				iommu_dev_reset_prepare(&fdev->dev));
+		fdev->gate_stuck = false;
+		fake_dev_remove(fdev);
+		KUNIT_ASSERT_EQ(test, 1, atomic_read(&fake->nr_devices));
+		FAKE_EXPECT_GATE(test, mate, OPEN);
+	}
+	FAKE_EXPECT_STATE(test, mate, ACTIVE);
+}
+
+KUNIT_ARRAY_PARAM_DESC(gate_variants, fake_gate_variants, name);
+
 static struct kunit_case iommu_recovery_race_cases[] = {
 	KUNIT_CASE_PARAM(resets_race_with_attaches, variants_gen_params),
 	KUNIT_CASE(resets_of_two_devices_race),
 	KUNIT_CASE(resets_of_two_aliases_race),
 	KUNIT_CASE(removal_races_with_the_work),
+	KUNIT_CASE_PARAM(resets_race_with_attaches_and_reports,
+			 gate_variants_gen_params),
+	KUNIT_CASE(gates_of_two_aliases_race),
+	KUNIT_CASE(removal_races_with_the_work_at_the_gate),
 	{}
 };
 

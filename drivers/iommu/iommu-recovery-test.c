@@ -308,6 +308,36 @@ static void prepare_that_cannot_block_changes_nothing(struct kunit *test)
 	fake_expect_running(test, &busy);
 }
 
+/* A reset that nobody can refuse: the work item fences it when that is possible */
+static void device_that_is_reset_unfenced_is_quarantined(struct kunit *test)
+{
+	struct fake_iommu *fake = fake_create(test, test->param_value);
+	struct fake_busy busy = fake_busy(fake_dev_add(fake, 0));
+	struct fake_dev *fdev = busy.fdev;
+
+	fdev->bad_blocking = true;
+	KUNIT_EXPECT_EQ(test, -EINVAL, fake_prepare_quietly(test, fdev));
+	iommu_dev_reset_unfenced(&fdev->dev);
+	FAKE_EXPECT_STATE(test, fdev, BROKEN);
+	FAKE_EXPECT_REASON(test, fdev, FENCE_FAILED);
+	flush_delayed_work(&fake_recovery(fdev)->work);
+	FAKE_EXPECT_STATE(test, fdev, BROKEN);
+
+	fdev->bad_blocking = false;
+	fake_flush_work(test, fdev);
+	FAKE_EXPECT_STATE(test, fdev, QUARANTINED);
+	FAKE_EXPECT_REASON(test, fdev, FENCE_FAILED);
+	fake_expect_docked(test, &busy);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&fake->told_quarantined));
+
+	/* Once more, as the next recovery does it: nothing to add */
+	iommu_dev_reset_unfenced(&fdev->dev);
+	FAKE_EXPECT_STATE(test, fdev, QUARANTINED);
+
+	fake_reset(test, fdev, IOMMU_RESET_OK);
+	fake_expect_running(test, &busy);
+}
+
 /* reattach_enomem, and it cannot be docked again: the work item does that */
 static void failed_unfence_and_fence_are_left_to_the_work(struct kunit *test)
 {
@@ -629,6 +659,8 @@ static struct kunit_case iommu_recovery_test_cases[] = {
 	KUNIT_CASE_PARAM(prepare_without_memory_changes_nothing,
 			 variants_gen_params),
 	KUNIT_CASE_PARAM(prepare_that_cannot_block_changes_nothing,
+			 variants_gen_params),
+	KUNIT_CASE_PARAM(device_that_is_reset_unfenced_is_quarantined,
 			 variants_gen_params),
 	KUNIT_CASE_PARAM(failed_unfence_and_fence_are_left_to_the_work,
 			 pasid_variants_gen_params),

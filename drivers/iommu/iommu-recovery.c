@@ -14,6 +14,7 @@
 #include <linux/kobject.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 #include <trace/events/iommu.h>
@@ -221,9 +222,11 @@ static int __iommu_dev_reset_prepare(struct device *dev, bool fence)
  * until the matching iommu_dev_reset_done(). Pairs nest, also across callers: only
  * the outermost prepare fences.
  *
- * Meanwhile the device cannot be attached to another domain, but for a blocking
- * one: that is -EBUSY. Whatever must succeed, such as a detach, is recorded and
- * carried out by iommu_dev_reset_done().
+ * Where the IOMMU driver has a gate, the device can be attached and detached
+ * meanwhile as ever, and iommu_dev_reset_done() lets it back to what is attached
+ * then. With any other driver it cannot be attached to another domain, but for a
+ * blocking one: that is -EBUSY. Whatever must succeed, such as a detach, is recorded
+ * and carried out by iommu_dev_reset_done().
  *
  * PCIe Base 10.3.1 recommends that ATS is disabled before a function is reset.
  *
@@ -246,6 +249,51 @@ int iommu_dev_reset_prepare(struct device *dev)
 EXPORT_SYMBOL_GPL(iommu_dev_reset_prepare);
 
 /**
+ * iommu_dev_reset_unfenced() - a device is reset although it could not be fenced
+ * @dev: device that iommu_dev_reset_prepare() has failed for
+ *
+ * For callers that cannot refuse a reset, since error recovery needs it or the
+ * hardware has done it already. Nobody knows then what the device has made of the
+ * invalidations that were sent into its reset, so it is BROKEN: a work item fences
+ * it as soon as that is possible, and only a later reset lets it back. No
+ * iommu_dev_reset_done() must follow.
+ *
+ * Context: as iommu_dev_reset_prepare().
+ */
+void iommu_dev_reset_unfenced(struct device *dev)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	enum iommu_recovery_action action;
+
+	might_sleep();
+	if (!recovery)
+		return;
+
+	guard(mutex)(iommu_group_mutex(recovery->group));
+	action = iommu_recovery_event(recovery, IOMMU_RECOVERY_REPORT,
+				      IOMMU_BROKEN_FENCE_FAILED);
+	iommu_recovery_queue(recovery, action, 0);
+}
+EXPORT_SYMBOL_GPL(iommu_dev_reset_unfenced);
+
+/**
+ * iommu_dev_reset_result() - what has become of a reset so far
+ * @dev: device that iommu_dev_reset_prepare() has succeeded for
+ *
+ * Context: as iommu_dev_reset_prepare(), and before the outermost done.
+ * Return: the last definite result since the outermost prepare, or
+ * %IOMMU_RESET_NOT_DONE; this also for a device without IOMMU.
+ */
+enum iommu_reset_result iommu_dev_reset_result(struct device *dev)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+
+	return recovery ? iommu_recovery_result(recovery) :
+			  IOMMU_RESET_NOT_DONE;
+}
+EXPORT_SYMBOL_GPL(iommu_dev_reset_result);
+
+/**
  * iommu_dev_reset_done() - unfence a device after it was reset
  * @dev: device that iommu_dev_reset_prepare() has succeeded for
  * @result: what has become of the reset. %IOMMU_RESET_NOT_DONE is also for callers
@@ -258,7 +306,7 @@ EXPORT_SYMBOL_GPL(iommu_dev_reset_prepare);
  *   after %IOMMU_RESET_NOT_DONE where nothing was wrong with the device before; or
  * - leaves it fenced, as QUARANTINED, until a reset succeeds: after
  *   %IOMMU_RESET_FAILED; when it was quarantined before and no reset has succeeded;
- *   or when it cannot be attached again, for want of memory for instance.
+ *   or when it cannot be let back, since it does not answer, or for want of memory.
  *
  * A device that was not fenced, such as a PCI function that cannot do ATS, is left as
  * it is by %IOMMU_RESET_FAILED too.
@@ -316,16 +364,20 @@ EXPORT_SYMBOL_GPL(iommu_dev_reset_done);
  * pci_dev_reset_iommu_prepare() - fence a PCI function before it is reset
  * @pdev: function that is going to be reset
  *
- * As iommu_dev_reset_prepare(), but a function that cannot do ATS is not fenced
- * unless it is quarantined already: it caches no translation, and no invalidation is
- * sent to it. What counts is that it could, not whether its IOMMU lets it.
+ * As iommu_dev_reset_prepare(), but a function that can neither do ATS nor stall is not
+ * fenced unless it is quarantined already: it caches no translation, no invalidation
+ * is sent to it, and nothing of it waits for an answer. What counts is that it could,
+ * not whether its IOMMU lets it.
  *
  * Context: as iommu_dev_reset_prepare().
  * Return: as iommu_dev_reset_prepare().
  */
 int pci_dev_reset_iommu_prepare(struct pci_dev *pdev)
 {
-	return __iommu_dev_reset_prepare(&pdev->dev, pci_ats_supported(pdev));
+	bool fence = pci_ats_supported(pdev) ||
+		     device_property_read_bool(&pdev->dev, "dma-can-stall");
+
+	return __iommu_dev_reset_prepare(&pdev->dev, fence);
 }
 EXPORT_SYMBOL_GPL(pci_dev_reset_iommu_prepare);
 
@@ -335,6 +387,10 @@ EXPORT_SYMBOL_GPL(pci_dev_reset_iommu_prepare);
  * @result: as for iommu_dev_reset_done(). A function that was pulled out meanwhile
  *	has not succeeded, whatever this says
  *
+ * After a reset the PASID capability is restored here, while ATS is still off: the
+ * IOMMU driver may enable ATS, and then it is too late for that. Nothing else of
+ * the configuration space is needed for it.
+ *
  * Context: as iommu_dev_reset_done().
  */
 void pci_dev_reset_iommu_done(struct pci_dev *pdev,
@@ -342,6 +398,8 @@ void pci_dev_reset_iommu_done(struct pci_dev *pdev,
 {
 	if (result == IOMMU_RESET_OK && pci_dev_is_disconnected(pdev))
 		result = IOMMU_RESET_FAILED;
+	if (result == IOMMU_RESET_OK)
+		pci_restore_pasid_state(pdev);
 	iommu_dev_reset_done(&pdev->dev, result);
 }
 EXPORT_SYMBOL_GPL(pci_dev_reset_iommu_done);
@@ -445,11 +503,11 @@ void iommu_recovery_release_others(struct iommu_recovery *recovery)
 	iommu_group_for_each(recovery->group, dev) {
 		struct iommu_recovery *r = dev_iommu_recovery(dev);
 
-		if (!r || !r->docked ||
+		if (!r || !iommu_recovery_is_held(r) ||
 		    !iommu_recovery_same_rid(recovery->dev, dev) ||
 		    iommu_recovery_is_wanted(dev, recovery))
 			continue;
-		if (!iommu_recovery_undock(r))
+		if (!iommu_recovery_let_go(r))
 			continue;
 		/* It is not at fault, but that is how it can be had back. */
 		action = iommu_recovery_event(r, IOMMU_RECOVERY_REPORT,

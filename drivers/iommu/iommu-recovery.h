@@ -2,7 +2,9 @@
 /*
  * Recovery of devices that are reset, or that are broken: private to the IOMMU core.
  *
- * The core fences a device by docking it: it moves RID and PASIDs to blocking
+ * A driver can have a gate: with ops->fence_dev() it stops all of the device at one
+ * place, whatever is attached, and attach operations go on as ever. For all others
+ * the core fences a device by docking it: it moves RID and PASIDs to blocking
  * domains, while group->domain and group->pasid_array keep what is to be attached
  * again. What is attached meanwhile is refused or recorded.
  *
@@ -58,6 +60,7 @@ enum iommu_broken_reason {
  * @complained: the log says already that it cannot be fenced
  * @dead: the device has been removed
  * @attached: the driver has attached the RID to something
+ * @gated: the driver's gate is shut, or may be
  * @docked: the fence holds it: all PASIDs are with the blocking domain, and so is
  *	the RID where @on_blocking says so
  * @on_blocking: the RID is on group->blocking_domain, whatever group->domain is.
@@ -82,6 +85,7 @@ struct iommu_recovery {
 	bool complained;
 	bool dead;
 	bool attached;
+	bool gated;
 	bool docked;
 	bool on_blocking;
 	struct xarray left;
@@ -124,7 +128,8 @@ enum iommu_recovery_event iommu_recovery_fence(struct iommu_recovery *recovery,
 enum iommu_recovery_event iommu_recovery_unfence(struct iommu_recovery *recovery);
 bool iommu_recovery_same_rid(struct device *a, struct device *b);
 bool iommu_recovery_is_wanted(struct device *dev, struct iommu_recovery *except);
-int iommu_recovery_undock(struct iommu_recovery *recovery);
+bool iommu_recovery_is_held(struct iommu_recovery *recovery);
+int iommu_recovery_let_go(struct iommu_recovery *recovery);
 
 /* For the life of a device in iommu.c */
 struct iommu_recovery *iommu_recovery_alloc(struct device *dev,
@@ -147,7 +152,8 @@ void iommu_recovery_park(struct device *dev, bool on_blocking);
 bool iommu_recovery_pasid_is_left(struct device *dev, ioasid_t pasid);
 void iommu_recovery_forget_pasid(struct device *dev, ioasid_t pasid);
 int iommu_recovery_leave_pasids(struct device *dev);
-bool iommu_recovery_must_dock(struct device *dev);
-int iommu_recovery_dock_unattached(struct device *dev);
+void iommu_recovery_detach_pasids(struct device *dev);
+bool iommu_recovery_must_fence(struct device *dev);
+int iommu_recovery_fence_unattached(struct device *dev);
 
 #endif /* __IOMMU_RECOVERY_H */

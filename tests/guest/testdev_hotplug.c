@@ -7,12 +7,6 @@
  * PLUGGER is an smmu-testdev with the property "plug", SLOT-FUNCTION the address
  * that what it plugs in will have. Nothing here may fail on any kernel.
  */
-#include <fcntl.h>
-#include <glob.h>
-#include <string.h>
-
-#include <linux/limits.h>
-
 #include "smtd.h"
 
 #include "../kselftest_harness.h"
@@ -33,41 +27,6 @@ static bool ask_to_go(struct smtd *plugger)
 	       smtd_read(plugger, SMTD_PLUG) == SMTD_PLUG_DONE;
 }
 
-/* Refused while the last one is still in the slot, which Linux is done with first */
-static bool plug_in(struct smtd *plugger)
-{
-	return smtd_until(({
-		smtd_write(plugger, SMTD_PLUG, SMTD_PLUG_ADD);
-		smtd_until(smtd_read(plugger, SMTD_PLUG) != SMTD_PLUG_ADD);
-		smtd_read(plugger, SMTD_PLUG) == SMTD_PLUG_DONE;
-	}));
-}
-
-/* A function shows before Linux looks for a driver, its device before it can be opened. */
-static bool opens(void)
-{
-	char path[PATH_MAX];
-	int fd = -1;
-	glob_t g;
-
-	snprintf_assert(path, PATH_MAX, "/sys/bus/pci/devices/%s/vfio-dev/vfio*", bdf);
-	if (!glob(path, 0, NULL, &g)) {
-		snprintf_assert(path, PATH_MAX, "/dev/vfio/devices/%s",
-				strrchr(g.gl_pathv[0], '/') + 1);
-		fd = open(path, O_RDWR);
-		globfree(&g);
-	}
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-static bool comes_up(void)
-{
-	return smtd_until(smtd_exists(bdf)) &&
-	       smtd_until(!smtd_set_driver(bdf, "vfio-pci")) && smtd_until(opens());
-}
-
 FIXTURE(slot) {
 	struct smtd *plugger;
 	void *mem;
@@ -78,8 +37,8 @@ FIXTURE_SETUP(slot)
 	self->plugger = smtd_watch(plugger_bdf);
 	self->mem = smtd_alloc(4);
 	ASSERT_FALSE(smtd_exists(bdf));
-	ASSERT_TRUE(plug_in(self->plugger));
-	ASSERT_TRUE(comes_up());
+	ASSERT_TRUE(smtd_plug_in(self->plugger));
+	ASSERT_TRUE(smtd_vfio_comes_up(bdf));
 }
 
 FIXTURE_TEARDOWN(slot)
@@ -117,8 +76,8 @@ TEST_F_TIMEOUT(slot, works_and_goes_when_it_is_asked_to, TIMEOUT_S)
 		ASSERT_TRUE(smtd_until(!smtd_exists(bdf)));
 		if (i == ROUNDS - 1)
 			break;
-		ASSERT_TRUE(plug_in(self->plugger));
-		ASSERT_TRUE(comes_up());
+		ASSERT_TRUE(smtd_plug_in(self->plugger));
+		ASSERT_TRUE(smtd_vfio_comes_up(bdf));
 	}
 	EXPECT_EQ(smtd_violations(self->plugger), 0);
 }

@@ -606,45 +606,6 @@ TEST_F_TIMEOUT(assigned, function_is_attached_when_its_user_resets_it, TIMEOUT_S
 	EXPECT_NE(smtd_word(self->mem, 1), 0);
 }
 
-static int reset_it(void *dev)
-{
-	return smtd_reset(dev);
-}
-
-/* Inside a reset a domain is refused, for nobody can tell yet whether it will work. */
-TEST_F_TIMEOUT(assigned, function_is_not_attached_inside_a_reset, TIMEOUT_S)
-{
-	struct smtd_call reset;
-	struct smtd *dev;
-	int ret;
-
-	ASSERT_EQ(give_to(bdfs[1], "vfio-pci"), 0);
-	dev = open_assigned(bdfs[1], self->iommu, self->observer);
-	self->dev = dev;
-	ASSERT_EQ(smtd_attach(dev, self->one), 0);
-
-	smtd_flr(dev, 0, 1000);
-	smtd_call_start(&reset, reset_it, dev);
-	ASSERT_TRUE(smtd_wait_reg(dev, SMTD_IN_RESET, 1));
-	EXPECT_STREQ(smtd_recovery(bdfs[1]), SMTD_RESETTING);
-	ret = smtd_attach(dev, self->two);
-	EXPECT_EQ(ret, -EBUSY) {
-		TH_LOG("an attach inside a reset returned %d", ret);
-	}
-	/* A detach must succeed, and the attach after it is refused too. */
-	EXPECT_EQ(smtd_detach(dev), 0);
-	EXPECT_EQ(smtd_attach(dev, self->two), -EBUSY);
-	ASSERT_FALSE(smtd_call_done(&reset));
-	ASSERT_EQ(smtd_call_join(&reset), 0);
-
-	EXPECT_STREQ(smtd_recovery(bdfs[1]), SMTD_ACTIVE);
-	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA), 0);
-	ASSERT_EQ(smtd_attach(dev, self->two), 0);
-	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .ats = true), 1);
-	EXPECT_EQ(smtd_word(self->mem, 0), 0);
-	EXPECT_NE(smtd_word(self->mem, 1), 0);
-}
-
 #define PASIDS	3
 
 /* How many writes of each PASID reach memory, as "101" */
@@ -710,42 +671,6 @@ TEST_F_TIMEOUT(assigned, pasids_are_attached_when_their_function_is_reset, TIMEO
 	for (i = 2; i <= PASIDS; i++)
 		EXPECT_EQ(smtd_detach_pasid(dev, i), 0);
 	EXPECT_STREQ(pasids_that_reach(dev, true), "000");
-}
-
-/* Inside a reset a PASID can be detached, and not attached. */
-TEST_F_TIMEOUT(assigned, pasids_are_not_attached_inside_a_reset, TIMEOUT_S)
-{
-	struct smtd_call reset;
-	struct smtd *dev;
-	int one, two;
-
-	ASSERT_GE(nr_bdfs, 3);
-	ASSERT_EQ(give_to(bdfs[2], "vfio-pci"), 0);
-	dev = open_assigned(bdfs[2], self->iommu, self->observer);
-	self->dev = dev;
-	self->but = 1 << SMTD_V_PASID_ATS;
-	one = smtd_hwpt_alloc(dev, self->one, SMTD_HWPT_PASID, 0);
-	two = smtd_hwpt_alloc(dev, self->two, SMTD_HWPT_PASID, 0);
-	ASSERT_GT(one, 0);
-	ASSERT_GT(two, 0);
-	ASSERT_EQ(smtd_attach(dev, one), 0);
-	ASSERT_EQ(smtd_attach_pasid(dev, 1, one), 0);
-	ASSERT_EQ(smtd_attach_pasid(dev, 2, one), 0);
-
-	smtd_flr(dev, 0, 1000);
-	smtd_call_start(&reset, reset_it, dev);
-	ASSERT_TRUE(smtd_wait_reg(dev, SMTD_IN_RESET, 1));
-	EXPECT_EQ(smtd_attach_pasid(dev, 3, two), -EBUSY);
-	EXPECT_EQ(smtd_attach_pasid(dev, 2, two), -EBUSY);
-	EXPECT_EQ(smtd_detach_pasid(dev, 1), 0);
-	ASSERT_FALSE(smtd_call_done(&reset));
-	ASSERT_EQ(smtd_call_join(&reset), 0);
-
-	EXPECT_STREQ(smtd_recovery(bdfs[2]), SMTD_ACTIVE);
-	EXPECT_STREQ(pasids_that_reach(dev, true), "010");
-	EXPECT_EQ(smtd_word(self->mem, 1), 0);
-	EXPECT_EQ(smtd_attach_pasid(dev, 3, two), 0);
-	EXPECT_STREQ(pasids_that_reach(dev, true), "011");
 }
 
 int main(int argc, char *argv[])

@@ -4,7 +4,8 @@
  *
  * usage: testdev_reset [options of kselftest_harness.h] OBSERVER FUNCTION...
  *
- * The observer is bound to no driver. The others are reset, and watched through it.
+ * The observer is bound to no driver. The others are reset, and watched through it;
+ * for PASIDs the first one must have them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -155,6 +156,9 @@ TEST_F_TIMEOUT(one_function, works_when_a_second_method_has_reset_it, TIMEOUT_S)
 	EXPECT_EQ(smtd_call_join(&mend), 0);
 	EXPECT_EQ(smtd_violations(dev), 0);
 	EXPECT_STREQ(smtd_recovery(dev->bdf), SMTD_ACTIVE);
+	/* It was never quarantined, and nobody was told that. */
+	EXPECT_EQ(smtd_quarantines(dev->bdf), 0);
+	EXPECT_EQ(smtd_uevents(dev->bdf), 0);
 
 	smtd_behave(dev);
 	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = 4, .ats = true), 4);
@@ -271,6 +275,109 @@ TEST_F_TIMEOUT(bus, functions_are_fenced_inside_a_hot_reset, TIMEOUT_S)
 		EXPECT_EQ(smtd_dma_run(self->dev[i], .iova = IOVA, .ats = true), 1);
 	}
 	EXPECT_EQ(smtd_violations(self->observer), 0);
+}
+
+/*
+ * One of the functions does not come back, which a hot reset that looks at the
+ * first one only calls a success. That one stays fenced, and the other works; a hot
+ * reset from which it comes back lets it in again.
+ */
+TEST_F_TIMEOUT(bus, function_that_does_not_come_back_stays_fenced, TIMEOUT_S)
+{
+	struct smtd *good = self->dev[0], *bad = self->dev[1];
+	u32 asked;
+
+	smtd_dma_start(bad, .iova = IOVA, .period_us = 1000);
+	ASSERT_TRUE(smtd_wait_stat(bad, SMTD_S_OK, 5));
+	smtd_flr(good, 0, 1);
+	smtd_flr(bad, SMTD_FLR_KEEP_DMA, SMTD_FLR_READY_NEVER);
+	smtd_stat_clear(bad);
+
+	EXPECT_EQ(smtd_hot_reset(good), 0);
+	EXPECT_EQ(smtd_read(bad, SMTD_IN_RESET), 1);
+	ASSERT_TRUE(smtd_wait_tries(bad, TRIES));
+	printf("# of a function that has not come back reached memory: %u\n",
+	       smtd_stat(bad, SMTD_S_RESET_OK));
+	EXPECT_EQ(smtd_stat(bad, SMTD_S_RESET_OK), 0);
+	EXPECT_STREQ(smtd_recovery(bad->bdf), SMTD_QUARANTINED);
+	EXPECT_STREQ(smtd_recovery(good->bdf), SMTD_ACTIVE);
+	EXPECT_EQ(smtd_dma_run(good, .iova = IOVA, .ats = true), 1);
+
+	/* It is asked nothing, also when it could answer. */
+	smtd_flr(bad, SMTD_FLR_KEEP_DMA, 1);
+	ASSERT_TRUE(smtd_wait_reg(bad, SMTD_IN_RESET, 0));
+	asked = smtd_stat(bad, SMTD_S_INV_RX);
+	EXPECT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, IOVA, PAGES * SMTD_PAGE), 0);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, PAGES * SMTD_PAGE);
+	EXPECT_EQ(smtd_stat(bad, SMTD_S_INV_RX), asked);
+	EXPECT_STREQ(smtd_recovery(bad->bdf), SMTD_QUARANTINED);
+
+	EXPECT_EQ(smtd_hot_reset(good), 0);
+	EXPECT_STREQ(smtd_recovery(bad->bdf), SMTD_ACTIVE);
+	EXPECT_STREQ(smtd_recovery(good->bdf), SMTD_ACTIVE);
+	smtd_behave(bad);
+	/* The kernel has saved what the dead function's registers said then. */
+	smtd_enable(bad);
+	EXPECT_EQ(smtd_dma_run(bad, .iova = IOVA, .ats = true), 1);
+	EXPECT_EQ(smtd_dma_run(good, .iova = IOVA, .ats = true), 1);
+	EXPECT_EQ(smtd_violations(self->observer), 0);
+}
+
+static int hot_reset(struct smtd *dev)
+{
+	return smtd_hot_reset(dev);
+}
+
+static int attribute_reset(struct smtd *dev)
+{
+	return smtd_sysfs_reset(dev->bdf);
+}
+
+/*
+ * Scenario 15. The PASID enables must not change while ATS is enabled, and a reset
+ * loses both. The oracle sees each write. The last reset is that of the close.
+ */
+TEST_F_TIMEOUT(one_function, has_its_pasids_back_before_ats, TIMEOUT_S)
+{
+	static const struct {
+		const char *name;
+		int (*reset)(struct smtd *dev);
+	} ways[] = {
+		{ "VFIO_DEVICE_RESET", smtd_reset },
+		{ "the attribute reset", attribute_reset },
+		{ "a hot reset", hot_reset },
+		{ "a close", NULL },
+	};
+	struct smtd *dev = self->dev;
+	int hwpt, violations = 0;
+	unsigned int i;
+
+	hwpt = smtd_hwpt_alloc(dev, self->iommu->ioas_id, SMTD_HWPT_PASID, 0);
+	ASSERT_GT(hwpt, 0);
+	ASSERT_EQ(smtd_attach(dev, hwpt), 0);
+	ASSERT_EQ(smtd_attach_pasid(dev, 1, hwpt), 0);
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		ASSERT_TRUE(smtd_pasid_enabled(dev->bdf));
+		ASSERT_TRUE(smtd_ats_enabled(dev->bdf));
+		smtd_violations_clear(self->observer);
+		smtd_flr(dev, 0, 1);
+		if (ways[i].reset) {
+			EXPECT_EQ(ways[i].reset(dev), 0);
+		} else {
+			smtd_close(dev);
+			self->dev = dev = smtd_watch(bdfs[1]);
+			smtd_observe(dev, self->observer);
+		}
+		printf("# writes of PASID control while ATS was enabled, in %s: %u\n",
+		       ways[i].name, smtd_violation(self->observer, SMTD_V_PASID_ATS));
+		violations += smtd_violations(self->observer);
+		EXPECT_TRUE(smtd_pasid_enabled(dev->bdf));
+		if (!ways[i].reset)
+			continue;
+		EXPECT_TRUE(smtd_ats_enabled(dev->bdf));
+		EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .pasid = 1, .ats = true), 1);
+	}
+	EXPECT_EQ(violations, 0);
 }
 
 int main(int argc, char *argv[])

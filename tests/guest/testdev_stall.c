@@ -20,6 +20,8 @@
 
 #define IOVA		0x40000000ULL
 #define PAGES		16
+/* What the SMMU of the model has */
+#define STAGS		256
 #define TIMEOUT_S	120
 
 /* An unpatched kernel restores PASID control after ATS: another test's business. */
@@ -88,6 +90,75 @@ TEST_F_TIMEOUT(stalls, of_the_time_before_a_reset_do_not_complete_after_it, TIME
 
 	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
 	EXPECT_EQ(smtd_word(self->mem, 0), 0);
+}
+
+/*
+ * The handler answers inside the reset, and after it when the same STAG is another
+ * transaction's: the answer is for neither. A RESUME of a STAG that is free is a
+ * violation by itself.
+ */
+TEST_F_TIMEOUT(stalls, of_the_time_before_a_reset_are_not_answered_after_it, TIMEOUT_S)
+{
+	u32 old = self->fault.grpid, cookie = 0, n;
+	struct smtd *dev = self->dev;
+	struct smtd_window window;
+	bool again = false;
+	int i, inside;
+
+	smtd_observe(dev, self->observer);
+	for (inside = 1; inside >= 0; inside--) {
+		ASSERT_TRUE(smtd_window_begin(&window, dev, 0));
+		if (inside) {
+			printf("# answered inside the reset: %d\n",
+			       smtd_fault_respond(&self->faults, self->fault.cookie, true));
+			EXPECT_EQ(smtd_stat(dev, SMTD_S_RETRY), 0);
+		}
+		ASSERT_EQ(smtd_window_end(&window), 0);
+		ASSERT_EQ(smtd_read(dev, SMTD_STALLED), 0) {
+			TH_LOG("a stall of before the reset is outstanding after it");
+		}
+		EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
+		if (!inside)
+			break;
+		/* One more, whose answer is late */
+		smtd_stat_clear(dev);
+		ASSERT_EQ(smtd_dma_run(dev, .iova = IOVA), 0);
+		ASSERT_TRUE(smtd_fault_read(&self->faults, &self->fault));
+		old = self->fault.grpid;
+	}
+
+	/* STAGs are handed out in turn. All are used once, but for one that is outstanding. */
+	for (n = 0; !again && n < 2 * STAGS; n += PAGES) {
+		ASSERT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = PAGES), 0);
+		for (i = 0; i < PAGES; i++) {
+			struct iommu_hwpt_pgfault fault;
+
+			ASSERT_TRUE(smtd_fault_read(&self->faults, &fault));
+			if (fault.grpid == old) {
+				again = true;
+				cookie = fault.cookie;
+				continue;
+			}
+			EXPECT_EQ(smtd_fault_respond(&self->faults, fault.cookie, false), 0);
+		}
+	}
+	ASSERT_TRUE(again);
+	ASSERT_TRUE(smtd_until(smtd_read(dev, SMTD_PENDING) == 1));
+
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, PAGES * SMTD_PAGE);
+	smtd_stat_clear(dev);
+	printf("# the late answer is taken: %d\n",
+	       smtd_fault_respond(&self->faults, self->fault.cookie, true));
+	/* A command that is in the queue is carried out at once. */
+	EXPECT_EQ(smtd_read(dev, SMTD_STALLED), 1) {
+		TH_LOG("the answer to a stall before the reset has ended one after it");
+	}
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_RETRY), 0);
+	EXPECT_EQ(smtd_fault_respond(&self->faults, cookie, true), 0);
+	EXPECT_TRUE(smtd_dma_settled(dev));
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_OK), 1);
+	smtd_check_stalls(dev);
+	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
 }
 
 static int close_device(void *arg)

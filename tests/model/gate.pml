@@ -7,8 +7,8 @@
  * is sent; a timeout that is not reported can only be one that a sign of life follows.
  *
  *	flusher(i)	unmaps page i: __arm_smmu_domain_inv_range() with TLBI, load of skip, ATC_INV and
- *			SYNC, blame(); under rcu_read_lock(). Its loads of skip and gate_seq are hoisted
- *			before the TLBI or are not.
+ *			SYNC, blame(); under rcu_read_lock(). Its load of skip is hoisted before
+ *			the TLBI or is not.
  *	attacher	replaces the domain of page OLD under group->mutex: the steps of
  *			arm_smmu_write_entry() and the ATC_INV of attach_commit
  *	resetter	prepare and done as far as the driver sees them: fence_dev, a window in which
@@ -32,30 +32,27 @@
  *
  * unreached: * | flusher resetter | -end- | they run for ever
  * unreached: flusher and attacher | attacher | -end- | it runs for ever
- * unreached: flusher and attacher | attacher | timeout_not_reported = !(shut) | no unfence under its group->mutex
- * unreached: flusher and attacher | attacher | ok = 1 | the same
  * unreached: all of them | attacher | -end- | it runs for ever
- * unreached: all of them | attacher | timeout_not_reported = !(shut) | no unfence under its group->mutex
- * unreached: all of them | attacher | ok = 1 | the same
  *
  * caught: BUG_SKIP_BEFORE_SYNC | two flushers | translated_access_to_freed_page | skip set with the stores
  * caught: BUG_SKIP_AFTER_FAILED_SYNC | two flushers | translated_access_to_freed_page | skip set whatever the SYNC says
  * caught: BUG_NO_GRACE | two flushers | sent_while_fenced | fence_dev() without a grace period
- * caught: BUG_NO_GRACE_UNFENCE | two flushers | timeout_not_reported | unfence_dev() without a grace period
- * caught: BUG_NO_GRACE_UNFENCE ALT_NO_GATE_SEQ | two flushers | translated_access_to_freed_page | a stale skip = 1
+ * caught: BUG_NO_GRACE_UNFENCE | two flushers | translated_access_to_freed_page | unfence_dev() without one: a stale skip = 1
+ * caught: BUG_NO_GRACE_UNFENCE ALT_GATE_SEQ ALT_SIGN_OF_LIFE_LAST | two flushers | timeout_not_reported | the same with gate_seq
  * caught: BUG_NO_SIGN_OF_LIFE | two flushers | translated_access_to_freed_page | opened without an ATC_INV
  * caught: BUG_NO_CLOSE_SEQ | two flushers | translated_access_to_freed_page | unfence_dev() opens over a close
  * caught: BUG_SHUT_NOT_COUNTED | two flushers | translated_access_to_freed_page | a close of a shut gate does not count
- * caught: BUG_ONE_SEQ | two flushers | translated_access_to_freed_page | one counter for close_seq and gate_seq
- * caught: BUG_GATE_SEQ_AT_OPEN | two flushers | timeout_not_reported | gate_seq counts openings, not unfences
+ * caught: BUG_ONE_SEQ ALT_GATE_SEQ | two flushers | translated_access_to_freed_page | one counter for close_seq and gate_seq
+ * caught: BUG_GATE_SEQ_AT_OPEN ALT_GATE_SEQ ALT_SIGN_OF_LIFE_LAST | two flushers | timeout_not_reported | gate_seq counts openings, not unfences
  * caught: BUG_FENCE_BELIEVES_SHUT | two flushers | translated_access_to_freed_page | fence_dev() takes shut for synced
  * caught: BUG_UNFENCE_FAILS_UNSKIPPED | two flushers | sent_while_fenced | a failed unfence leaves skip clear
  * caught: BUG_ISOLATION_ENDS_FIRST | two flushers | translated_access_to_freed_page | port let go before the SYNC
  * caught: BUG_WRITER_CHECKS_ONCE | flusher and attacher | translated_access_to_freed_page | one check for all steps
  * caught: BUG_ATTACH_BELIEVES_SHUT | flusher and attacher | translated_access_to_freed_page | shut is not synced
  *
- * holds: ALT_NO_GATE_SEQ | two flushers | blame never looks at gate_seq: the RCU section is enough
- * holds: ALT_SIGN_OF_LIFE_FIRST | two flushers | the ATC_INV goes before skip is cleared
+ * holds: ALT_SIGN_OF_LIFE_LAST | two flushers | the ATC_INV goes after skip was cleared
+ * holds: ALT_GATE_SEQ | two flushers | blame looks whether the gate was opened since; the RCU section is enough
+ * holds: ALT_GATE_SEQ ALT_SIGN_OF_LIFE_LAST | two flushers | the order of the design
  */
 #ifndef FLUSHERS
 #define FLUSHERS 2
@@ -117,13 +114,18 @@ proctype flusher(byte i)
 			opened();
 			rcu_read_lock(i)
 		}
-		/* The CPU may load skip and gate_seq earlier than the program says. */
+		/* The CPU may load skip (and gate_seq) earlier than the program says. */
 		if
+#ifdef ALT_GATE_SEQ
 		:: tlbi(i); s = skip; sample_gate_seq(i)
 		:: s = skip; tlbi(i); sample_gate_seq(i)
 		:: sample_gate_seq(i); tlbi(i); s = skip
 		:: s = skip; sample_gate_seq(i); tlbi(i)
 		:: sample_gate_seq(i); s = skip; tlbi(i)
+#else
+		:: tlbi(i); s = skip
+		:: s = skip; tlbi(i)
+#endif
 		fi;
 		if
 		:: s -> ok = 1

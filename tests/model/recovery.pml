@@ -7,7 +7,7 @@
  * recovered; with group->mutex free the gate is shut exactly when the state is not ACTIVE; RESETTING
  * and QUARANTINED mean fenced; after a failed reset nothing is opened.
  *
- *	flusher(i)	a flush with an ATC_INV: skip, gate_seq, blame(), iommu_report_device_broken()
+ *	flusher(i)	a flush with an ATC_INV: skip, blame(), iommu_report_device_broken()
  *			under the gate lock
  *	resetter	iommu_dev_reset_prepare() and iommu_dev_reset_done(), nested up to DEPTH, with any
  *			results in any order
@@ -34,12 +34,12 @@
  * caught: BUG_INNER_DONE_OPENS | three deep | open_inside_a_reset | the inner done unfences
  * caught: BUG_LAST_RESULT_WINS | three deep | opened_after_failure | NOT_DONE wins over FAILED
  * caught: BUG_NO_CLOSE_SEQ | three deep | open_and_not_active | unfence_dev() opens over a close
- * caught: BUG_GATE_SEQ_AT_OPEN | three deep | timeout_not_reported | gate_seq counts openings, not unfences
+ * caught: BUG_GATE_SEQ_AT_OPEN ALT_GATE_SEQ ALT_SIGN_OF_LIFE_LAST | three deep | timeout_not_reported | gate_seq counts openings, not unfences
  * caught: BUG_NO_GRACE | three deep | sent_while_fenced | fence_dev() without a grace period
  * caught: BUG_UNFENCE_FAILS_UNSKIPPED | three deep | sent_while_fenced | a failed unfence leaves skip clear
  *
- * holds: ALT_NO_GATE_SEQ | three deep | blame never looks at gate_seq: the RCU section is enough
- * holds: ALT_SIGN_OF_LIFE_FIRST | three deep | the ATC_INV goes before skip is cleared
+ * holds: ALT_SIGN_OF_LIFE_LAST | three deep | the ATC_INV goes after skip was cleared
+ * holds: ALT_GATE_SEQ ALT_SIGN_OF_LIFE_LAST | three deep | the order of the design
  */
 #ifndef FLUSHERS
 #define FLUSHERS 2

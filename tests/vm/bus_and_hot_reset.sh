@@ -7,7 +7,6 @@
 # images: fast debug
 # modes: deterministic race
 # base: fail inside the hot reset reached memory: [1-9]\d* writes of \S+, [1-9]
-# series: not-yet
 # timeout: 120
 # programs: testdev_reset
 # qemu: -device smmu-testdev,id=td0,addr=3

@@ -8,7 +8,7 @@
 # modes: deterministic
 # base: none
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group
-# bites-with: recovery-attach-in-reset
+# bites-with: gate-holds-the-cds
 # bites-how: changed by the end of a reset that was not begun
 # expect-splat: WARNING: .*iommu-recovery\.c:\d+ at iommu_dev_reset_done
 # timeout: 120

@@ -7,7 +7,6 @@
 # images: fast debug
 # modes: deterministic race
 # base: fail inside the reset of the close [1-9]\d* transactions were stalled
-# series: not-yet
 # timeout: 120
 # programs: testdev_stall
 # qemu: -device smmu-testdev,id=td0,addr=3

@@ -8,7 +8,7 @@
 # modes: deterministic race
 # base: none
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group
-# bites-with: recovery-attach-in-reset
+# bites-with: gate-holds-the-cds
 # bites-how: host check testdev_others_untouched: .* stream table entries of others were changed
 # timeout: 120
 # programs: testdev_recovery

@@ -8,7 +8,7 @@
 # modes: deterministic race
 # base: none
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group
-# bites-with: recovery-attach-in-reset
+# bites-with: gate-holds-the-cds
 # bites-how: the last definite result of sequence 0 does not count
 # timeout: 120
 # programs: testdev_recovery

@@ -7,7 +7,7 @@
 # images: fast debug
 # modes: deterministic
 # base: pass
-# bites-with: recovery-wrong-old-domain-on-removal recovery-keeps-the-group
+# bites-with: gate-drops-its-domain-twice recovery-keeps-the-group
 # bites-how: violation dma-marked[\s\S]*the group is still there
 # run: all
 # timeout: 240

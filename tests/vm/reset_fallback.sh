@@ -21,5 +21,6 @@
 observer=$(bdf_of 1b36:11f0 1) || die "no smmu-testdev"
 function=$(bdf_of 1b36:11f0 2) || die "no second smmu-testdev"
 vfio_bind "$function"
+record_uevents
 
 exec testdev_reset -t works_when_a_second_method_has_reset_it "$observer" "$function"

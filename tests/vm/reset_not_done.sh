@@ -8,7 +8,7 @@
 # modes: deterministic
 # base: none
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group
-# bites-with: recovery-attach-in-reset
+# bites-with: gate-holds-the-cds
 # bites-how: no longer quarantined after a reset that was not done
 # timeout: 120
 # programs: testdev_recovery

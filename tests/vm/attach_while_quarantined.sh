@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# scenario: 25
+# scenario: 8
 # level: testdev
-# what: A quarantined function can be opened by VFIO and attached, which is recorded and in force from its reset on; inside a reset it cannot be attached.
-# images: fast debug
+# what: A quarantined function can be opened by VFIO and attached, RID and PASIDs; that is in force from the reset on that succeeds.
+# images: fast
+# images-all: debug
 # modes: deterministic
 # base: none
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group
-# bites-with: recovery-attach-in-reset
-# bites-how: an attach inside a reset returned 0
+# bites-with: gate-holds-the-cds
+# bites-how: not ok \d+ assigned.function_is_attached_when_somebody_resets_it
 # timeout: 240
 # programs: testdev_recovery
 # modules: smmu_testdev

@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# scenario: 31 32
+# level: kunit
+# what: The gate in every order of attach, fence, unfence and closes; timeouts, flushes, stalls and the drain at its queues.
+# images: fast
+# images-all: debug
+# base: none
+# kunit: arm_smmu_v3_gate*
+# timeout: 300
+
+exit 0
