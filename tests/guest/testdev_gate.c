@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/bits.h>
 #include <linux/kernel.h>
 
 #include "module.h"
@@ -30,7 +31,7 @@
 #define UNFENCE_FAILED	"quarantined unfence-failed"
 
 /* An unpatched kernel writes PASID control while ATS is on: scenario 15's. */
-#define BUT_PASID_CONTROL	(1 << SMTD_V_PASID_ATS)
+#define BUT_PASID_CONTROL	BIT(SMTD_V_PASID_ATS)
 
 static const char *observer_bdf, *bdf;
 

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <linux/kernel.h>
+
 #include "smtd.h"
 
 #include "../kselftest_harness.h"
@@ -356,7 +358,7 @@ TEST_F_TIMEOUT(one_function, has_its_pasids_back_before_ats, TIMEOUT_S)
 	ASSERT_GT(hwpt, 0);
 	ASSERT_EQ(smtd_attach(dev, hwpt), 0);
 	ASSERT_EQ(smtd_attach_pasid(dev, 1, hwpt), 0);
-	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		ASSERT_TRUE(smtd_pasid_enabled(dev->bdf));
 		ASSERT_TRUE(smtd_ats_enabled(dev->bdf));
 		smtd_violations_clear(self->observer);
@@ -365,7 +367,8 @@ TEST_F_TIMEOUT(one_function, has_its_pasids_back_before_ats, TIMEOUT_S)
 			EXPECT_EQ(ways[i].reset(dev), 0);
 		} else {
 			smtd_close(dev);
-			self->dev = dev = smtd_watch(bdfs[1]);
+			dev = smtd_watch(bdfs[1]);
+			self->dev = dev;
 			smtd_observe(dev, self->observer);
 		}
 		printf("# writes of PASID control while ATS was enabled, in %s: %u\n",

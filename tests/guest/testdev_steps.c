@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <linux/bits.h>
+
 #include "module.h"
 #include "smtd.h"
 
@@ -24,7 +26,7 @@
 #define MAX_STEPS	64
 
 /* An unpatched kernel writes PASID control while ATS is on: scenario 15's. */
-#define BUT_PASID_CONTROL	(1 << SMTD_V_PASID_ATS)
+#define BUT_PASID_CONTROL	BIT(SMTD_V_PASID_ATS)
 
 static const char *observer_bdf, *bdf;
 

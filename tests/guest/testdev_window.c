@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/bits.h>
 #include <linux/kernel.h>
 
 #include "smtd.h"
@@ -28,7 +29,7 @@
 #define RUDE		(SMTD_FLR_KEEP_DMA | SMTD_FLR_KEEP_ATC)
 
 /* An unpatched kernel writes PASID control while ATS is on: scenario 15's. */
-#define BUT_PASID_CONTROL	(1 << SMTD_V_PASID_ATS)
+#define BUT_PASID_CONTROL	BIT(SMTD_V_PASID_ATS)
 
 static char **bdfs;
 static int nr_bdfs;

@@ -214,7 +214,7 @@ static void queue_flush(struct kunit *test, struct arm_smmu_invs *invs,
 {
 	struct queue_ctx *ctx = test->priv;
 	struct arm_smmu_domain domain = {};
-	unsigned int i, n = 2;
+	unsigned int i, asid, n = 2;
 
 	for (i = 0; i < ARRAY_SIZE(ctx->masters); i++)
 		ctx->masters[i].gate.skip = skip & BIT(i);
@@ -227,7 +227,8 @@ static void queue_flush(struct kunit *test, struct arm_smmu_invs *invs,
 	KUNIT_ASSERT_GE(test, ctx->num, n);
 	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[0]),
 			size ? CMDQ_OP_TLBI_NH_VA : CMDQ_OP_TLBI_NH_ASID);
-	KUNIT_EXPECT_EQ(test, FIELD_GET(CMDQ_TLBI_0_ASID, ctx->log[0].data[0]), 5);
+	asid = FIELD_GET(CMDQ_TLBI_0_ASID, ctx->log[0].data[0]);
+	KUNIT_EXPECT_EQ(test, asid, 5);
 	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[1]), CMDQ_OP_CMD_SYNC);
 	for (i = 0; i < ARRAY_SIZE(ctx->masters); i++) {
 		if (skip & BIT(i))
@@ -278,6 +279,7 @@ static void queue_stall_test(struct kunit *test)
 	struct queue_ctx *ctx = test->priv;
 	struct arm_smmu_master *master = &ctx->masters[0];
 	struct iommu_fault_page_request prm = { .grpid = 0x42 };
+	unsigned int resp, stag;
 
 	master->gate.generation = 7;
 	KUNIT_EXPECT_TRUE(test, arm_smmu_gate_admits_stall(master, &prm));
@@ -288,10 +290,10 @@ static void queue_stall_test(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ctx->num, 1);
 	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[0]), CMDQ_OP_RESUME);
 	KUNIT_EXPECT_EQ(test, queue_sid(&ctx->log[0]), 1);
-	KUNIT_EXPECT_EQ(test, FIELD_GET(CMDQ_RESUME_0_RESP, ctx->log[0].data[0]),
-			CMDQ_RESUME_0_RESP_RETRY);
-	KUNIT_EXPECT_EQ(test, FIELD_GET(CMDQ_RESUME_1_STAG, ctx->log[0].data[1]),
-			0x42);
+	resp = FIELD_GET(CMDQ_RESUME_0_RESP, ctx->log[0].data[0]);
+	KUNIT_EXPECT_EQ(test, resp, CMDQ_RESUME_0_RESP_RETRY);
+	stag = FIELD_GET(CMDQ_RESUME_1_STAG, ctx->log[0].data[1]);
+	KUNIT_EXPECT_EQ(test, stag, 0x42);
 
 	master->gate.generation++;
 	arm_smmu_gate_resume(master, &prm, CMDQ_RESUME_0_RESP_RETRY);

@@ -46,9 +46,8 @@ static bool arm_smmu_stream_is_duplicate(struct arm_smmu_master *master,
 }
 
 /* All of them, also after an error, which is returned: the first */
-static int
-arm_smmu_for_each_sid(struct arm_smmu_master *master,
-		      int (*fn)(struct arm_smmu_master *master, u32 sid))
+static int arm_smmu_for_each_sid(struct arm_smmu_master *master,
+				 int (*fn)(struct arm_smmu_master *m, u32 sid))
 {
 	int err, ret = 0;
 	unsigned int i;
