@@ -5,7 +5,7 @@
 # level: testdev
 # what: A reset sends the SMMU the same number of commands, before it and after it, whatever the number of PASIDs and of domains.
 # images: fast
-# modes: deterministic race
+# modes: deterministic
 # base: fail prepare sends \d+ commands without PASIDs and \d\d+ with 16
 # base-also: done sends \d+ commands without PASIDs and \d\d\d+ with 256
 # timeout: 180

@@ -6,7 +6,7 @@
 # what: A function that does not come back from a hot reset stays fenced while its neighbour works, until a hot reset from which it comes back.
 # images: fast
 # images-all: debug
-# modes: deterministic race
+# modes: deterministic
 # base: fail of a function that has not come back reached memory: [1-9]
 # timeout: 120
 # programs: testdev_reset

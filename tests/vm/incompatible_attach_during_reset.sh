@@ -6,7 +6,7 @@
 # what: An attach inside a reset, or while quarantined, is refused with the errno that it has without, or succeeds as it does without.
 # images: fast
 # images-all: debug
-# modes: deterministic race
+# modes: deterministic
 # base: fail stage 2 to another PASID: -22 outside, -16 inside a reset
 # base-also: two StreamIDs: -95 outside, -16 inside a reset
 # timeout: 180
