@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """make check: every test, each with what it must show on the unpatched kernel too."""
+import itertools
 import json
 import os
 import re
@@ -189,8 +190,10 @@ def one_test(tally, test, plain, patched, planted=(), everything=False):
         if everything and first and vm.run(test, patched).verdict == vm.PASS:
             tally.bad(f"{test.name} ({patched.name})", "passes with the series now: take 'series: not-yet' out")
         return
+    shown = []
     for mode in modes:
         result = vm.run(test, patched, mode=mode)
+        shown.append(result)
         if test.planted and test.name not in planted:
             if expect_failure(tally, result, test.planted, "because a fault is planted in it"):
                 tally.ok(title(result), f"the runner saw it: {result.reason()[:110]}")
@@ -205,10 +208,26 @@ def one_test(tally, test, plain, patched, planted=(), everything=False):
             expect_pass(tally, vm.run(test, plain, mode=mode))
     elif test.base_fails:
         for mode in base_modes:
-            bites(tally, test, vm.run(test, plain, mode=mode), test.base_fails, "on base")
+            result = vm.run(test, plain, mode=mode)
+            bites(tally, test, result, test.base_fails, "on base")
+            if test.show and mode == modes[0]:
+                show(test, result, shown[0])
     # An image of its own for a test that has failed on the base already takes too long for make check.
     if everything or not test.base_fails:
         bites_elsewhere(tally, test, plain, patched)
+
+
+def figures(test, result):
+    return [line[1:] for line in result.output().splitlines() if re.search(test.show, line)]
+
+
+def show(test, plain, patched):
+    """What a test has measured on both kernels, line by line."""
+    left, right = figures(test, plain), figures(test, patched)
+    width = max([len(line) for line in left] + [len(plain.image.name)])
+    say(f"        {plain.image.name:{width}}   {patched.image.name}")
+    for a, b in itertools.zip_longest(left, right, fillvalue=""):
+        say(f"        {a:{width}}   {b}")
 
 
 def bites_elsewhere(tally, test, plain, patched):

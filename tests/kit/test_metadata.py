@@ -50,7 +50,7 @@ class Scripts(unittest.TestCase):
 
     def test_each_regular_expression_is_one(self):
         for test in self.every():
-            for text in [test.base_fails or "", test.bites_how, test.planted, *test.expect_splat]:
+            for text in [test.base_fails or "", test.bites_how, test.planted, test.show, *test.expect_splat]:
                 re.compile(text)
 
     def test_a_kunit_test_names_its_suites(self):

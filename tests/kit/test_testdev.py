@@ -273,6 +273,23 @@ class Repeat(Scratch):
         self.assertIn("1 fail, 2 pass", said)
 
 
+class Show(Scratch):
+    class Result:
+        def __init__(self, name, lines):
+            self.image = type("Image", (), {"name": name})
+            self.lines = lines
+
+        def output(self):
+            return "\n".join(self.lines)
+
+    def test_figures_of_both_kernels_stand_side_by_side(self):
+        said = []
+        self.put(check, "say", said.append)
+        check.show(tests.Test("t", show="^# +\\d"), self.Result("base", ["# 1 13", "# no", "# 2 2066"]),
+                   self.Result("patched", ["# 1 2", "ok 1"]))
+        self.assertEqual([s.split() for s in said], [["base", "patched"], ["1", "13", "1", "2"], ["2", "2066"]])
+
+
 class Table(Scratch):
     def bite(self, scenario, **more):
         return check.Bite(tests.Test(f"t{scenario}", scenario=scenario, **more), "7.3 base fast", "race", "on base", "a|b")

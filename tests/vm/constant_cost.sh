@@ -8,6 +8,7 @@
 # modes: deterministic
 # base: fail prepare sends \d+ commands without PASIDs and \d\d+ with 16
 # base-also: done sends \d+ commands without PASIDs and \d\d\d+ with 256
+# show: ^# +(PASIDs|\d+ +\d+ )
 # timeout: 180
 # programs: testdev_gate
 # modules: smmu_testdev
