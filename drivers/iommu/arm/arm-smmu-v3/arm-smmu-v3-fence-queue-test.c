@@ -464,7 +464,8 @@ static void queue_fence_test(struct kunit *test)
 		if (ops[i] != CMDQ_OP_CMD_SYNC)
 			KUNIT_EXPECT_EQ(test, queue_sid(&ctx->log[i]), 1);
 	}
-	KUNIT_EXPECT_EQ(test, ctx->table[1].data[0], abort.data[0]);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(ctx->table[1].data[0]),
+			le64_to_cpu(abort.data[0]));
 	KUNIT_EXPECT_TRUE(test, master->gate.shut && master->gate.skip);
 	/* What was stalled before is not answered any more */
 	KUNIT_EXPECT_EQ(test, ctx->generation_at_term, 1);

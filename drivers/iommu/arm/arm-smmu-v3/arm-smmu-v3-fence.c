@@ -46,8 +46,8 @@ static bool arm_smmu_stream_is_duplicate(struct arm_smmu_master *master,
 }
 
 /* All of them, also after an error, which is returned: the first */
-static int arm_smmu_for_each_sid(struct arm_smmu_master *master,
-				 int (*fn)(struct arm_smmu_master *m, u32 sid))
+static int arm_smmu_on_each_sid(struct arm_smmu_master *master,
+				int (*fn)(struct arm_smmu_master *m, u32 sid))
 {
 	int err, ret = 0;
 	unsigned int i;
@@ -170,7 +170,7 @@ int arm_smmu_gate_close(struct arm_smmu_master *master)
 	arm_smmu_gate_close_stores(master);
 
 	/* One by one: a batch takes 1 KiB of stack, and this may run in a flush */
-	ret = arm_smmu_for_each_sid(master, arm_smmu_gate_sync_ste);
+	ret = arm_smmu_on_each_sid(master, arm_smmu_gate_sync_ste);
 	if (ret)
 		return ret;
 
@@ -349,7 +349,7 @@ static int arm_smmu_gate_end_stalls(struct arm_smmu_master *master)
 		smp_store_release(&gate->generation, gate->generation + 1);
 	}
 
-	ret = arm_smmu_for_each_sid(master, arm_smmu_gate_stall_term);
+	ret = arm_smmu_on_each_sid(master, arm_smmu_gate_stall_term);
 	if (ret)
 		return ret;
 
