@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """make check: every test, each with what it must show on the unpatched kernel too."""
+import functools
 import itertools
 import json
 import os
@@ -12,7 +13,8 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import bases, guest, kbuild, ktap, lint, model, paths, prereq, proc, qemu, series, splat, tests, tree, uml, vm
+from . import (bases, guest, kbuild, ktap, lint, model, paths, prereq, proc, qemu, series, splat, tests, together, tree,
+               uml, vm)
 from .bases import git
 from .ui import KitError, Steps, hms, note, relative, say
 
@@ -54,6 +56,13 @@ class Tally:
         self.skipped += 1
         note(f"skipped {name}: {reason}")
 
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.failures += other.failures
+        self.bites += other.bites
+
     def finish(self):
         if self.failures:
             say("\nFailed:")
@@ -61,7 +70,7 @@ class Tally:
                 say(f"  {line}")
         if self.bites:
             say("\nDefects of the unpatched kernel, each shown by its test:")
-            for row in self.bites:
+            for row in sorted(self.bites, key=lambda row: row.test.name):
                 say(f"  {row}")
         say(f"\n{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed else 0
@@ -233,13 +242,16 @@ def show(test, plain, patched):
 def bites_elsewhere(tally, test, plain, patched):
     """Where a test must fail besides the base: without the fix, or with a defect planted."""
     wanted = []
-    if test.bites_without:
-        wanted.append((without(patched.base, test.bites_without, patched.flavour), "with its fix taken out"))
-    if test.bites_with:
-        wanted.append((with_planted(patched.base, test.bites_with, patched.flavour), "with the defect planted"))
+    with together.building:
+        if test.bites_without:
+            wanted.append((without(patched.base, test.bites_without, patched.flavour), "with its fix taken out"))
+        if test.bites_with:
+            wanted.append((with_planted(patched.base, test.bites_with, patched.flavour), "with the defect planted"))
     for image, why in wanted:
         image.base_image, image.series_image = plain, patched
-        kbuild.build(image)
+        if not image.ready():
+            with together.building, together.HOST.whole():
+                kbuild.build(image)
         bites(tally, test, vm.run(test, image), test.bites_how, why)
 
 
@@ -339,12 +351,21 @@ def boots(steps, tally, base, flavour, planted, with_base=True, everything=False
             kbuild.build(image)
     testdev = qemu.built() is not None
     chosen = selected(flavour, with_base, testdev, everything, base.version)
-    with steps.step(f"{len(chosen)} tests on {patched.name}"):
-        for test in chosen:
-            if test.images[0] == flavour and test.base != "none":
-                kbuild.build(plain)
-            guarded(tally, f"{test.name} ({patched.name})", one_test, tally, test, plain, patched, planted,
-                    everything)
+    with steps.step(f"{len(chosen)} tests on {patched.name}, {together.workers()} at a time where they may be"):
+        if any(test.images[0] == flavour and test.base != "none" for test in chosen):
+            kbuild.build(plain)
+        # Those that want the host for themselves last: they wait for each other only.
+        chosen.sort(key=lambda test: "race" in test.modes and not test.beside)
+        for part in together.run([functools.partial(alone, f"{test.name} ({patched.name})", one_test, test, plain,
+                                                    patched, planted, everything) for test in chosen]):
+            tally.add(part)
+
+
+def alone(name, function, *args):
+    """A part of the check with a tally of its own, to run beside others."""
+    tally = Tally()
+    guarded(tally, name, function, tally, *args)
+    return tally
 
 
 def boot_of_bisect(base):
@@ -422,7 +443,7 @@ def run(everything=False):
     tally, names = Tally(), bases.supported()
     first, others = names[0], names[1:]
     planted = planted_names()
-    steps = Steps(12 + 2 * len(others) + (6 * len(others) if everything else 0))
+    steps = Steps(11 + 2 * len(others) + (6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
         prereq.need("base", "build", "vm", "lint", "model")
         splat.patterns(), splat.exceptions(), tests.load()
@@ -442,10 +463,10 @@ def run(everything=False):
         note(f"{first} is not to be had; the tests run on {main.name}")
     with steps.step("lint (the quick part)", paths.LOGS / f"lint-{main.name}.log"):
         guarded(tally, "lint", quick_lint, tally, main)
-    with steps.step("tests of the kit", paths.LOGS / "kit-tests.log"):
-        kit_tests(tally)
-    with steps.step("SPIN models of the protocol", model.LOG):
-        guarded(tally, "models", model.check, tally, everything)
+    with steps.step("tests of the kit; SPIN models of the protocol", paths.LOGS / "kit-tests.log"):
+        for part in together.run([functools.partial(alone, "tests of the kit", kit_tests),
+                                  functools.partial(alone, "models", model.check, everything)]):
+            tally.add(part)
     with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
                     None if qemu.built() else qemu.log()):
         test_device(tally, everything)

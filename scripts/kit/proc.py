@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 
 from . import paths
 from .ui import KitError, last_line, relative
@@ -56,7 +57,7 @@ def logged(cmd, log, cwd=None, env=None, what=None, timeout=None):
         f.flush()
         with subprocess.Popen([str(c) for c in cmd], cwd=cwd, env=environment(env), stdout=f,
                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                              start_new_session=True) as child:
+                              start_new_session=True) as child, known(child):
             try:
                 rc = child.wait(timeout)
             except BaseException:
@@ -79,6 +80,29 @@ def kill_group(child):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+_groups, _groups_lock = set(), threading.Lock()
+
+
+@contextlib.contextmanager
+def known(child):
+    """A program with a process group of its own that kill_all() ends, whichever thread waits for it."""
+    with _groups_lock:
+        _groups.add(child.pid)
+    try:
+        yield child
+    finally:
+        with _groups_lock:
+            _groups.discard(child.pid)
+
+
+def kill_all():
+    """For a thread that is interrupted while others run programs; they see them end."""
+    with _groups_lock:
+        for pid in _groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
 
 def need_space(path, gib, what):

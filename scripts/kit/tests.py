@@ -24,6 +24,7 @@ class Test:
     images: list = field(default_factory=lambda: ["fast"])
     images_all: list = field(default_factory=list)    # more of them, in make check-all
     modes: list = field(default_factory=lambda: ["race"])
+    beside: str = ""             # why a machine in race mode may run beside another one
     base: str = "pass"           # "pass", "same", "none", or "fail REGEX"
     series: str = "cures"        # or "not-yet": the defect is there with the series too
     bases: list = field(default_factory=list)    # kernels that the test is for; none: all

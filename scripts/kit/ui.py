@@ -21,8 +21,29 @@ class KitError(Exception):
         return self.what + (f"\n  cure: {self.cure}" if self.cure else "")
 
 
+_apart = threading.local()
+_stdout = threading.Lock()
+
+
 def say(text=""):
-    print(text, flush=True)
+    lines = getattr(_apart, "lines", None)
+    if lines is not None:
+        lines.append(text)
+        return
+    with _stdout:
+        print(text, flush=True)
+
+
+@contextlib.contextmanager
+def in_one_piece():
+    """What this thread says comes out at the end, not between the lines of others."""
+    _apart.lines = lines = []
+    try:
+        yield
+    finally:
+        _apart.lines = None
+        if lines:
+            say("\n".join(lines))
 
 
 def note(text):

@@ -5,6 +5,7 @@
 # level: stock
 # what: The image boots to user space with an SMMUv3 in front of its PCI bus, and without a splat.
 # images: fast debug
+# beside: nothing in it depends on time
 # base: pass
 # timeout: 90
 # qemu: -device pcie-root-port,id=rp0,bus=pcie.0,chassis=1,slot=1

@@ -6,6 +6,7 @@
 # what: The gate in every order of attach, fence, unfence and closes; timeouts, flushes, stalls and the drain at its queues.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_gate*
 # timeout: 300

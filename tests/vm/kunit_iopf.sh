@@ -5,6 +5,7 @@
 # level: kunit
 # what: A fault-capable domain is refused where the SMMU has no I/O page fault queue.
 # images: fast debug
+# beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_iopf
 # bites-without: iommu-arm-smmu-v3-Refuse-faults-where-there-is-no-I-O-page-f

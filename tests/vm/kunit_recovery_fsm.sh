@@ -5,6 +5,7 @@
 # level: kunit
 # what: The recovery state machine equals an independent table for every sequence of events, and leaves nothing undefined.
 # images: fast debug
+# beside: nothing in it depends on time
 # base: none
 # kunit: iommu_recovery_fsm
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group

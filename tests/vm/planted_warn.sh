@@ -5,6 +5,7 @@
 # level: stock
 # what: A WARN that is planted with LKDTM fails the run.
 # images: fast debug
+# beside: nothing in it depends on time
 # base: none
 # timeout: 60
 # planted: splat: warning: .*lkdtm

@@ -5,6 +5,7 @@
 # level: stock
 # what: The iommufd selftests of the kernel give the same results with and without the series.
 # images: fast
+# beside: nothing in it depends on time
 # base: same
 # programs-from: base
 # programs: iommufd

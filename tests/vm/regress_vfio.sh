@@ -5,6 +5,7 @@
 # level: stock
 # what: The VFIO selftests of the kernel that can run here give the same results with and without the series.
 # images: fast
+# beside: nothing in it depends on time
 # base: same
 # programs-from: base
 # programs: vfio_dma_mapping_test vfio_dma_mapping_mmio_test vfio_iommufd_setup_test vfio_pci_device_test vfio_pci_device_init_perf_test
