@@ -130,6 +130,11 @@ static int iommu_recovery_undock_pasid(struct iommu_recovery *recovery,
 {
 	int ret;
 
+	/* It came later to a group that uses more PASIDs than it has. */
+	if (pasid >= recovery->dev->iommu->max_pasids)
+		return xa_err(xa_store(&recovery->left, pasid, domain,
+				       GFP_KERNEL));
+
 	/*
 	 * The page tables of a process that has exited are gone, or are about
 	 * to go: such a PASID stays blocked until it is unbound. The reference
@@ -344,7 +349,8 @@ enum iommu_recovery_event iommu_recovery_unfence(struct iommu_recovery *recovery
  * iommu_recovery_group_is_resetting() - is a device of the group docked for a reset?
  * @group: the group, locked
  *
- * Return: true: only what must succeed, and what blocks, may be attached.
+ * Return: true: only what must succeed, what blocks, and what can be asked in advance
+ * may be attached.
  */
 bool iommu_recovery_group_is_resetting(struct iommu_group *group)
 {

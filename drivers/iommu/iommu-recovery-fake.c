@@ -167,15 +167,19 @@ static void fake_note_attach(struct fake_dev *fdev)
 	fdev->attached_at = atomic_inc_return(&fdev->fake->clock);
 }
 
-/* With the RID's domain goes the table that the PASIDs are in */
-static bool fake_loses_pasids(struct fake_dev *fdev, struct iommu_domain *domain)
+static bool fake_uses_pasids(struct fake_dev *fdev)
 {
-	if (!fdev->fake->variant->pasid_table || !fake_is_blocking(domain))
-		return false;
 	for (int i = 0; i < FAKE_NR_PASIDS; i++)
 		if (fdev->pasid[i])
 			return true;
 	return false;
+}
+
+/* With the RID's domain goes the table that the PASIDs are in */
+static bool fake_loses_pasids(struct fake_dev *fdev, struct iommu_domain *domain)
+{
+	return fdev->fake->variant->pasid_table && fake_is_blocking(domain) &&
+	       fake_uses_pasids(fdev);
 }
 
 static int fake_attach_dev(struct iommu_domain *domain, struct device *dev,
@@ -183,6 +187,7 @@ static int fake_attach_dev(struct iommu_domain *domain, struct device *dev,
 {
 	struct fake_dev *fdev = to_fake_dev(dev);
 	struct fake_iommu *fake = fdev->fake;
+	int ret;
 
 	iommu_group_mutex_assert(dev);
 	fdev->rid_calls++;
@@ -198,8 +203,9 @@ static int fake_attach_dev(struct iommu_domain *domain, struct device *dev,
 		fake_violation(fake, "%s: RID is blocked before its PASIDs",
 			       dev_name(dev));
 
-	if (fake_is_blocking(domain) ? fdev->bad_blocking : domain == fdev->bad)
-		return fdev->bad_error ?: -EINVAL;
+	ret = fake_refuses_rid(fdev, domain, fake_uses_pasids(fdev));
+	if (ret)
+		return ret;
 	if (!fake_is_static(domain) && fake_alloc(fake))
 		return -ENOMEM;
 	fake_move(&fdev->rid, domain);
@@ -213,6 +219,7 @@ static int fake_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 	struct fake_dev *fdev = to_fake_dev(dev);
 	struct fake_iommu *fake = fdev->fake;
 	struct iommu_domain *blocked = &fake->blocked.domain;
+	int ret;
 
 	iommu_group_mutex_assert(dev);
 	fdev->pasid_calls++;
@@ -243,11 +250,9 @@ static int fake_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 		fake_move(&fdev->pasid[pasid], NULL);
 		return 0;
 	}
-	if (pasid == fdev->bad_pasid)
-		return fdev->bad_error ?: -EINVAL;
-	if (fake->variant->pasid_table && old &&
-	    domain->type == IOMMU_DOMAIN_SVA)
-		return -EOPNOTSUPP;
+	ret = fake_refuses_pasid(fdev, domain, pasid, fdev->rid, old);
+	if (ret)
+		return ret;
 	if (fake_alloc(fake))
 		return -ENOMEM;
 	fake_move(&fdev->pasid[pasid], domain);
@@ -430,6 +435,7 @@ struct fake_iommu *fake_create(struct kunit *test,
 	fake->paging_ops = (struct iommu_domain_ops) {
 		.attach_dev = fake_attach_dev,
 		.set_dev_pasid = variant->pasids ? fake_set_dev_pasid : NULL,
+		.test_dev = variant->test_dev ? fake_test_dev : NULL,
 		.free = fake_domain_free,
 	};
 	fake->static_ops = fake->paging_ops;

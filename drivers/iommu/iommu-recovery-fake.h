@@ -53,6 +53,7 @@ enum fake_release {
  * @gate: it has fence_dev() and unfence_dev()
  * @pasid_table: its table of PASIDs goes with the RID's domain, and replacing
  *	anything by an SVA domain is refused, as by AMD's driver
+ * @test_dev: its domains say in advance what can be attached
  */
 struct fake_variant {
 	const char *name;
@@ -62,11 +63,13 @@ struct fake_variant {
 	bool deferred;
 	bool gate;
 	bool pasid_table;
+	bool test_dev;
 };
 
 extern const struct fake_variant fake_all_variants[6];
 extern const struct fake_variant fake_pasid_variants[2];
 extern const struct fake_variant fake_gate_variants[3];
+extern const struct fake_variant fake_test_dev_variants[4];
 
 /* Why a gate is shut: a parameter of tests, for fake_enter_window() */
 struct fake_window {
@@ -111,6 +114,9 @@ struct fake_domain {
  * @bad_pasid: attaching anything but the blocking domain to this PASID fails
  * @bad_error: what that fails with; 0: -EINVAL
  * @bad_blocking: attaching a blocking domain to the RID fails
+ * @refuse: what test_dev answers whatever it is asked; 0: the truth
+ * @lies: or it answers 0 whatever it is asked
+ * @tested: number of calls of test_dev
  * @direct: firmware wants a 1:1 mapping for it
  * @attached_at: &fake_iommu.clock of the last successful attach of RID or PASID
  * @released: the driver has let it go
@@ -140,6 +146,9 @@ struct fake_dev {
 	ioasid_t bad_pasid;
 	int bad_error;
 	bool bad_blocking;
+	int refuse;
+	bool lies;
+	unsigned int tested;
 	bool direct;
 	unsigned int attached_at;
 	bool released;
@@ -185,6 +194,10 @@ struct fake_group {
  * @told_active: number of uevents that told so
  * @told_quarantined: the same
  * @told_reason: the reason in the last one
+ * @lone: a domain for the RID that does not go with PASIDs
+ * @refuse: what test_dev of all devices answers; 0: what each of them says
+ * @intended: what iommu_dev_intended_domain() has said in the last test_dev
+ * @actual: what iommu_driver_get_domain_for_dev() has said there
  * @fail_nth: 0, or the n-th allocation fails
  * @failed: and has failed
  * @streams: what devices share is an ID in their fwspec, see fake_use_streams()
@@ -221,6 +234,11 @@ struct fake_iommu {
 	atomic_t told_active;
 	atomic_t told_quarantined;
 	char told_reason[32];
+
+	struct iommu_domain *lone;
+	int refuse;
+	struct iommu_domain *intended;
+	struct iommu_domain *actual;
 
 	int fail_nth;
 	bool failed;
@@ -277,6 +295,13 @@ void fake_fail_gate(struct fake_iommu *fake, unsigned int nth,
 __printf(2, 3) void fake_violation(struct fake_iommu *fake, const char *fmt, ...);
 int fake_fence_dev(struct device *dev);
 int fake_unfence_dev(struct device *dev);
+int fake_refuses_rid(struct fake_dev *fdev, struct iommu_domain *domain,
+		     bool has_pasids);
+int fake_refuses_pasid(struct fake_dev *fdev, struct iommu_domain *domain,
+		       ioasid_t pasid, struct iommu_domain *rid,
+		       struct iommu_domain *old);
+int fake_test_dev(struct iommu_domain *domain, struct device *dev,
+		  ioasid_t pasid, struct iommu_domain *old);
 void fake_report(struct fake_dev *fdev);
 struct fake_iommu *fake_create_gate(struct kunit *test,
 				    const struct fake_variant *variant);

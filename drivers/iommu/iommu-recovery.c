@@ -41,6 +41,8 @@ static const char * const reason_names[] = {
 	[IOMMU_BROKEN_RESET_FAILED]	= "reset-failed",
 	[IOMMU_BROKEN_UNFENCE_FAILED]	= "unfence-failed",
 	[IOMMU_BROKEN_FENCE_FAILED]	= "fence-failed",
+	[IOMMU_BROKEN_ATC_TIMEOUT]	= "atc-timeout",
+	[IOMMU_BROKEN_ATC_UNPROVEN]	= "atc-unproven",
 };
 
 static_assert(ARRAY_SIZE(reason_names) == IOMMU_BROKEN_NR_REASONS);
@@ -60,6 +62,14 @@ iommu_recovery_event(struct iommu_recovery *recovery,
 	guard(raw_spinlock_irqsave)(&recovery->lock);
 
 	old = recovery->fsm.state;
+	/* What was reported meanwhile is why it is BROKEN when it is let back */
+	if (event == IOMMU_RECOVERY_REPORT)
+		recovery->reported = reason;
+	else if (recovery->fsm.reported &&
+		 (event == IOMMU_RECOVERY_IS_OPEN ||
+		  (reason == IOMMU_BROKEN_NONE &&
+		   recovery->reason == IOMMU_BROKEN_NONE)))
+		reason = recovery->reported;
 	step = iommu_recovery_next(&recovery->fsm, event);
 	recovery->fsm = step.fsm;
 	if (step.fsm.state == old)
@@ -81,7 +91,8 @@ static void iommu_recovery_queue(struct iommu_recovery *recovery,
 				 unsigned int delay_ms)
 {
 	/* A removed device is not fenced again: its driver has let it go. */
-	if (action == IOMMU_RECOVERY_ACT_QUEUE_WORK && !recovery->dead)
+	if (action == IOMMU_RECOVERY_ACT_QUEUE_WORK &&
+	    !READ_ONCE(recovery->dead))
 		queue_delayed_work(iommu_recovery_wq, &recovery->work,
 				   msecs_to_jiffies(delay_ms));
 }
@@ -224,9 +235,10 @@ static int __iommu_dev_reset_prepare(struct device *dev, bool fence)
  *
  * Where the IOMMU driver has a gate, the device can be attached and detached
  * meanwhile as ever, and iommu_dev_reset_done() lets it back to what is attached
- * then. With any other driver it cannot be attached to another domain, but for a
- * blocking one: that is -EBUSY. Whatever must succeed, such as a detach, is recorded
- * and carried out by iommu_dev_reset_done().
+ * then. With any other driver what is attached is recorded, and carried out by
+ * iommu_dev_reset_done(): whatever must succeed, such as a detach; a blocking domain;
+ * and a domain that &iommu_domain_ops.test_dev says yes for. One that cannot be asked
+ * is refused with -EBUSY.
  *
  * PCIe Base 10.3.1 recommends that ATS is disabled before a function is reset.
  *
@@ -404,6 +416,36 @@ void pci_dev_reset_iommu_done(struct pci_dev *pdev,
 }
 EXPORT_SYMBOL_GPL(pci_dev_reset_iommu_done);
 
+/**
+ * iommu_report_device_broken() - a device has ignored an invalidation
+ * @dev: the device
+ * @reason: what has happened
+ *
+ * The device is BROKEN from here on: a work item fences it, which its driver may have
+ * done already, and it stays fenced until a reset succeeds. Reports are merged: only
+ * the first one makes a difference. One that comes inside of a reset counts unless
+ * that reset succeeds.
+ *
+ * A report must not come so late that it is about an invalidation that was sent before
+ * the last reset: fence_dev() of the driver waits for it. A driver without a gate has
+ * to see to that itself.
+ *
+ * Context: any but NMI; does not sleep or allocate. @dev is not released meanwhile:
+ * release_device() of the driver waits for whoever may report it.
+ */
+void iommu_report_device_broken(struct device *dev,
+				enum iommu_broken_reason reason)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+	enum iommu_recovery_action action;
+
+	if (!recovery)
+		return;
+	action = iommu_recovery_event(recovery, IOMMU_RECOVERY_REPORT, reason);
+	iommu_recovery_queue(recovery, action, 0);
+}
+EXPORT_SYMBOL_GPL(iommu_report_device_broken);
+
 /* The work item: the fence of a device that is BROKEN */
 static void iommu_recovery_work(struct work_struct *work)
 {
@@ -485,7 +527,8 @@ void iommu_recovery_join(struct iommu_recovery *recovery)
 void iommu_recovery_kill(struct iommu_recovery *recovery)
 {
 	iommu_recovery_assert_locked(recovery);
-	recovery->dead = true;
+	/* A report that does not see it queues work that is cancelled */
+	WRITE_ONCE(recovery->dead, true);
 }
 
 /**

@@ -31,29 +31,14 @@
 #include "iommu-recovery-fsm.h"
 
 /**
- * enum iommu_broken_reason - why a device is BROKEN or QUARANTINED
- * @IOMMU_BROKEN_NONE: it is not
- * @IOMMU_BROKEN_RESET_FAILED: its reset did not succeed
- * @IOMMU_BROKEN_UNFENCE_FAILED: it could not be attached again
- * @IOMMU_BROKEN_FENCE_FAILED: it is not certain that it is fenced
- * @IOMMU_BROKEN_NR_REASONS: how many there are
- */
-enum iommu_broken_reason {
-	IOMMU_BROKEN_NONE,
-	IOMMU_BROKEN_RESET_FAILED,
-	IOMMU_BROKEN_UNFENCE_FAILED,
-	IOMMU_BROKEN_FENCE_FAILED,
-	IOMMU_BROKEN_NR_REASONS,
-};
-
-/**
  * struct iommu_recovery - recovery state of a device
  * @dev: the device
  * @group: its group, with a reference
  * @work: fences the device when it is BROKEN
- * @lock: protects @fsm, @reason and @count
+ * @lock: protects @fsm, @reason, @reported and @count
  * @fsm: the state machine
  * @reason: why it is not ACTIVE
+ * @reported: reason of the report that @fsm remembers
  * @count: how often it was quarantined
  * @told: what user space was told last, ACTIVE or QUARANTINED
  * @told_reason: and why
@@ -78,6 +63,7 @@ struct iommu_recovery {
 	raw_spinlock_t lock;
 	struct iommu_recovery_fsm fsm;
 	enum iommu_broken_reason reason;
+	enum iommu_broken_reason reported;
 	unsigned int count;
 
 	enum iommu_recovery_state told;

@@ -122,19 +122,18 @@ void pci_reset_unfence_vfs(struct pci_dev *pf, enum iommu_reset_result result)
 struct pci_reset_collection {
 	struct list_head *devs;
 	bool with_pf;
-	int err;
 };
 
+/*
+ * Whatever it takes: a port may have reset the devices already, and then it is too
+ * late to refuse.
+ */
 static int pci_reset_collect_dev(struct pci_dev *dev, void *data)
 {
 	struct pci_reset_collection *collection = data;
 	struct pci_reset_dev *rdev;
 
-	rdev = kzalloc_obj(*rdev);
-	if (!rdev) {
-		collection->err = -ENOMEM;
-		return collection->err;
-	}
+	rdev = kzalloc_obj(*rdev, GFP_KERNEL | __GFP_NOFAIL);
 	rdev->dev = pci_dev_get(dev);
 	rdev->with_pf = collection->with_pf;
 	list_add_tail(&rdev->node, collection->devs);
@@ -157,16 +156,11 @@ static void pci_reset_collect_vfs(struct pci_reset_collection *collection)
 	struct pci_dev *vf = NULL;
 
 	collection->with_pf = true;
-	for_each_pci_dev(vf) {
-		if (!vf->is_virtfn ||
-		    !pci_reset_is_collected(pci_physfn(vf), collection->devs) ||
-		    pci_reset_is_collected(vf, collection->devs))
-			continue;
-		if (pci_reset_collect_dev(vf, collection)) {
-			pci_dev_put(vf);
-			break;
-		}
-	}
+	for_each_pci_dev(vf)
+		if (vf->is_virtfn &&
+		    pci_reset_is_collected(pci_physfn(vf), collection->devs) &&
+		    !pci_reset_is_collected(vf, collection->devs))
+			pci_reset_collect_dev(vf, collection);
 }
 
 /**
@@ -178,10 +172,9 @@ static void pci_reset_collect_vfs(struct pci_reset_collection *collection)
  * The list has the order in which devices come back: a bridge is before what is
  * below it, and a PF before its VFs.
  *
- * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Context: may sleep, also for want of memory.
  */
-int pci_reset_collect(struct pci_dev *bridge, struct list_head *devs)
+void pci_reset_collect(struct pci_dev *bridge, struct list_head *devs)
 {
 	struct pci_reset_collection collection = { .devs = devs };
 
@@ -190,9 +183,7 @@ int pci_reset_collect(struct pci_dev *bridge, struct list_head *devs)
 			     &collection);
 	else
 		pci_reset_collect_dev(bridge, &collection);
-	if (!collection.err)
-		pci_reset_collect_vfs(&collection);
-	return collection.err;
+	pci_reset_collect_vfs(&collection);
 }
 
 /**

@@ -269,7 +269,7 @@ def bites(tally, test, result, regex, why):
 def selected(flavour, with_base, testdev, everything, version):
     """The tests of a flavour; without a base image, those that need none on that flavour."""
     return [t for t in tests.load().values()
-            if flavour in t.images + (t.images_all if everything else []) and t.scenario != "demo" and (testdev or t.level != "testdev")
+            if flavour in t.images + (t.images_all if everything else []) and t.scenario not in tests.NO_TEST and (testdev or t.level != "testdev")
             and (everything or t.run == "check") and (not t.bases or version in t.bases)
             and (with_base or t.base != "same")]
 

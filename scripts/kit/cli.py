@@ -170,6 +170,11 @@ def cmd_bites():
     return bites.run(chosen_base())
 
 
+def cmd_bench():
+    from . import bench
+    return bench.run(chosen_base())
+
+
 def cmd_demo():
     from . import demo
     return demo.run(chosen_base)

@@ -23,7 +23,8 @@ NOT_KERNEL = ("Documentation", "MAINTAINERS", "tools")
 # Where the series adds options of its own
 SERIES_KCONFIG = "drivers/iommu/Kconfig"
 
-FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config")}
+FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config"),
+            "bench": ("base.config", "bench.config")}
 
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 +0000", "KBUILD_BUILD_USER": "iommu-recovery",

@@ -8,6 +8,8 @@ from .kbuild import FLAVOURS
 from .ui import KitError
 
 LEVELS = ("kunit", "stock", "testdev")
+# What translates for PCI functions: the SMMUv3 of the board, or a virtio-iommu in its place.
+IOMMUS = ("smmuv3", "virtio")
 LISTS = ("base-also", "expect-splat", "qemu")
 WORDS = ("images", "images-all", "bases", "programs", "trace", "bites-without", "bites-with", "modes", "modules")
 # How the machine runs: one CPU whose time is the instructions it has executed, so that runs are alike to the
@@ -30,6 +32,7 @@ class Test:
     bases: list = field(default_factory=list)    # kernels that the test is for; none: all
     run: str = "check"           # or "all": only in make check-all
     base_also: list = field(default_factory=list)    # more that the failure there must show
+    iommu: str = "smmuv3"        # one of IOMMUS
     cpus: int = 2
     memory: int = 1024           # MiB
     timeout: int = 120           # seconds of wall time on an idle host of 2 cores
@@ -54,6 +57,9 @@ class Test:
         """The regex that the failure on the unpatched base must show, or None."""
         return self.base[5:].strip() if self.base.startswith("fail ") else None
 
+
+# Scenarios that stand for no test: what these programs show is for other commands.
+NO_TEST = ("demo", "bench")
 
 KEYS = {f.name for f in fields(Test)} - {"name"}
 
@@ -94,6 +100,10 @@ def parse(path):
     for key, value, known in (("series", test.series, ("cures", "not-yet")), ("run", test.run, ("check", "all"))):
         if value not in known:
             raise KitError(f"{path.name}: {key} cannot be '{value}'", "one of: " + ", ".join(known))
+    if test.iommu not in IOMMUS:
+        raise KitError(f"{path.name}: there is no IOMMU '{test.iommu}'", "one of: " + ", ".join(IOMMUS))
+    if test.iommu != "smmuv3" and test.level == "testdev":
+        raise KitError(f"{path.name}: the test device needs an SMMUv3, not {test.iommu}", "another level, or IOMMU")
     if test.lockdep_off and not test.expect_splat:
         raise KitError(f"{path.name}: lockdep-off without expect-splat", "name the splat that turns it off")
     if test.series == "not-yet" and not test.base_fails:

@@ -64,17 +64,23 @@ def program(test):
 
 def machine(test, mode):
     fixed = mode == "deterministic"
-    board = "virt,iommu=smmuv3,gic-version=3" + (",dtb-randomness=off" if fixed else "")
+    board = "virt," + ("iommu=smmuv3," if test.iommu == "smmuv3" else "") + "gic-version=3"
+    board += ",dtb-randomness=off" if fixed else ""
     out = ["-M", board, "-cpu", "cortex-a57", "-m", str(test.memory), "-smp", "1" if fixed else str(test.cpus),
            "-nodefaults", "-display", "none", "-no-reboot"]
     if test.level == "testdev":
         for setting in TESTDEV:
             out += ["-global", setting]
+    if test.iommu == "virtio":
+        out += ["-device", "virtio-iommu-pci"]
     return out + list(DETERMINISTIC if fixed else ())
 
 
 def command(test, image, where, archive, mode="race"):
     append = "console=ttyAMA0 panic=-1 oops=panic loglevel=8"
+    if test.iommu != "virtio":
+        # Virtio functions are there for vfio-pci: nobody is to touch them before.
+        append += " initcall_blacklist=virtio_pci_driver_init"
     if test.kunit:
         # A KUnit case that oopses must not take the rest of the suite with it.
         append = append.replace(" oops=panic", "") + f" kunit.enable=1 kunit.filter_glob={test.kunit}"

@@ -197,6 +197,23 @@ class HostChecks(unittest.TestCase):
         self.assertIn("marks", check(begin))
         self.assertIn("none", check([ste.format(20)]))
 
+    def test_refusals_are_silent(self):
+        check = self.checks.check_testdev_refusals_are_silent
+        mark = "smmutd_reg sid=0x20 reg=0x1f8 val=0x{}"
+        cmd = "smmutd_cmd SMMU_CMD_{} sid=0x20 w0=0x00000003 w2=0x00000001 w3=0x00000000"
+        one, refused, done = (mark.format(n) for n in (1, 2, 3))
+        good = [one, cmd.format("CFGI_CD"), done, cmd.format("CFGI_STE"), one, cmd.format("TLBI_NH_ASID"), refused]
+        self.assertIsNone(check(good))
+        for name in ("CFGI_STE", "CFGI_CD", "CFGI_CD_ALL", "ATC_INV"):
+            self.assertIn(f"1 of 2 refusals told the SMMU something (the first one: 1 {name})",
+                          check([*good, one, cmd.format(name), refused]))
+        self.assertIn("recorded", check(good[:3]))
+        self.assertIn("recorded", check([one, done, one, refused]))
+        self.assertIn("recorded", check([*good, one]))
+        self.assertIn("a mark 1 after a mark 1", check([one, *good]))
+        self.assertIn("a mark 2 after a mark 3", check([one, done, refused]))
+        self.assertIn("recorded", check([]))
+
     def test_fenced_flr(self):
         reset = [COMMAND.format(6), COMMAND.format(0x400), STE, FLR, STE]
         self.assertIsNone(self.checks.check_flr_is_fenced(reset * 2))

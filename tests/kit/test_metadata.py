@@ -36,7 +36,7 @@ class Scripts(unittest.TestCase):
 
     def test_each_names_its_scenario_and_what_it_shows(self):
         for test in self.every():
-            self.assertRegex(test.scenario, r"^(-|demo|\d+[a-z]?([ ,]+\d+[a-z]?)*)$", test.name)
+            self.assertRegex(test.scenario, r"^(-|demo|bench|\d+[a-z]?([ ,]+\d+[a-z]?)*)$", test.name)
             self.assertRegex(test.what, r"^\S.{15,}\.$", test.name)
 
     def test_each_image_exists(self):
@@ -95,7 +95,14 @@ class Scripts(unittest.TestCase):
         planted = {n for n, t in self.tests.items() if t.planted}
         self.assertEqual({"planted_warn", "planted_kasan", "planted_hang"} - planted, set())
         flavours = {i for n in planted for i in self.tests[n].images}
-        self.assertEqual(set(kbuild.FLAVOURS) - flavours, set(), "a configuration without a plant")
+        judged = {image for test in tests.load().values() if test.scenario != "bench"
+                  for image in test.images + test.images_all}
+        self.assertEqual(judged - flavours, set(), "a configuration without a plant")
+        self.assertEqual(judged | {"bench"}, set(kbuild.FLAVOURS))
+
+    def test_lockdep_where_tests_are_judged(self):
+        for flavour in ("fast", "debug"):
+            self.assertEqual(kbuild.wanted(kbuild.fragments(flavour)).get("CONFIG_PROVE_LOCKING"), "y", flavour)
 
 
 class Refused(unittest.TestCase):
@@ -133,6 +140,13 @@ class Refused(unittest.TestCase):
 
     def test_unknown_level(self):
         self.refuse(GOOD.replace("stock", "stoke"), "level")
+
+    def test_unknown_iommu(self):
+        self.refuse(GOOD + "# iommu: vtd\n", "vtd", "smmuv3, virtio")
+
+    def test_the_test_device_behind_another_iommu(self):
+        self.refuse(GOOD.replace("stock", "testdev") + "# iommu: virtio\n", "needs an SMMUv3")
+        self.assertEqual(self.parse(GOOD + "# iommu: virtio\n").iommu, "virtio")
 
     def test_no_what(self):
         self.refuse(GOOD.replace("# what: Something.\n", ""), "what")

@@ -217,6 +217,14 @@ class Modes(unittest.TestCase):
         self.assertNotEqual(cmd[0], "qemu-testdev")
         self.assertFalse([c for c in cmd if c.startswith("arm-smmuv3.") or "smmutd" in c])
 
+    def test_the_board_has_one_iommu(self):
+        for name, board in (("smmuv3", True), ("virtio", False)):
+            cmd = self.command("race", level="stock", iommu=name)
+            self.assertEqual("iommu=smmuv3" in cmd[cmd.index("-M") + 1], board)
+            self.assertIn("gic-version=3", cmd[cmd.index("-M") + 1])
+            self.assertEqual("virtio-iommu-pci" in cmd, not board)
+            self.assertEqual("virtio_pci_driver_init" in cmd[cmd.index("-append") + 1], board)
+
     def test_a_setting_of_the_test_comes_last(self):
         cmd = self.command("race", level="testdev", qemu=["-global arm-smmuv3.stall=off"])
         self.assertLess(cmd.index("arm-smmuv3.stall=on"), cmd.index("arm-smmuv3.stall=off"))

@@ -7,7 +7,6 @@
 # images: fast debug
 # modes: deterministic race
 # base: fail violation ats-marked: [1-9]
-# series: not-yet
 # timeout: 120
 # programs: testdev_atc
 # qemu: -device smmu-testdev,id=td0,addr=3

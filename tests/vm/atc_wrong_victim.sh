@@ -8,7 +8,6 @@
 # modes: race
 # base: fail violation ats-marked: [1-9]
 # base-also: round \d+: [1-9]\d* ATC errors at a CMD_SYNC of another flush
-# series: not-yet
 # cpus: 3
 # timeout: 180
 # programs: testdev_atc

@@ -3,36 +3,59 @@
 #
 # scenario: 20
 # level: testdev
-# what: When the second of three functions refuses a domain, the first is not switched: its configuration is not written, none of its DMA is refused.
+# what: When one of three functions refuses a domain, be it the first, second or third, none is switched: the SMMU is told nothing, no DMA is refused.
 # images: fast
 # modes: race
 # base: fail its DMA: [1-9]\d* refused
-# base-also: context descriptor of the first function was written
-# series: not-yet
+# base-also: the configuration of the mover was written
+# base-also: refusals told the SMMU something
 # timeout: 120
 # programs: testdev_group
+# trace: smmutd_cmd smmutd_reg
+# host-check: testdev_refusals_are_silent
 # qemu: -device smmu-testdev,id=td0,addr=3.0,multifunction=on,alias=on,dma-can-stall=on
 # qemu: -device smmu-testdev,id=td2,addr=3.2,multifunction=on
 # qemu: -device smmu-testdev,id=td3,addr=3.3,multifunction=on
 
 . /lib/testlib.sh
 
-# Functions are in the group in the order in which they were found: the one that
-# refuses has to be function 0, for its second requester ID, and is wanted second.
-for fn in 0 3; do
-	echo 1 > "$PCI_DEVICES/0000:00:03.$fn/remove" || die "function $fn cannot be removed"
-done
-for fn in 0 3; do
-	# A scan finds all that are missing: take the last one away again.
-	echo 1 > /sys/bus/pci/rescan
-	[ "$fn" = 3 ] || echo 1 > "$PCI_DEVICES/0000:00:03.3/remove"
-done
-
-first=0000:00:03.2
+# The one that refuses has to be function 0, for its second requester ID.
+mover=0000:00:03.2
+other=0000:00:03.3
 refusing=0000:00:03.0
-group=$(readlink -f "$PCI_DEVICES/$first/iommu_group")
-[ "$(readlink -f "$PCI_DEVICES/$refusing/iommu_group")" = "$group" ] || die "not in one group"
-[ "$(find "$group/devices" -type l | wc -l)" = 3 ] || die "not three functions in the group"
-vfio_bind "$first"
+group=$(readlink -f "$PCI_DEVICES/$mover/iommu_group")
+vfio_bind "$mover"
+status=0
 
-exec testdev_group "$first" "$refusing"
+# Functions are in the group, and attached, in the order in which they were found. A scan
+# finds all that are missing, lowest first.
+remove() {
+	echo 1 > "$PCI_DEVICES/$1/remove" || die "$1 cannot be removed"
+}
+
+rescan() {
+	echo 1 > /sys/bus/pci/rescan
+}
+
+# order WHICH: the function that refuses is WHICH of the group
+order() {
+	for _bdf in "$mover" "$other" "$refusing"; do
+		[ "$(readlink -f "$PCI_DEVICES/$_bdf/iommu_group")" = "$group" ] || die "$_bdf is not in the group"
+	done
+	[ "$(find "$group/devices" -type l | wc -l)" = 3 ] || die "not three functions in the group"
+	echo "# run: testdev_group, $1 refuses"
+	testdev_group "$mover" "$other" "$refusing" || status=1
+}
+
+order first
+
+remove "$refusing"
+remove "$other"
+rescan
+order second
+
+remove "$refusing"
+rescan
+order third
+
+exit $status

@@ -207,3 +207,32 @@ def check_testdev_others_untouched(trace_lines):
     if not changes:
         return "the log shows no change of any stream table entry: were the events recorded?"
     return None
+
+
+def check_testdev_refusals_are_silent(trace_lines):
+    """An attach that is refused neither changes a configuration nor has an ATC invalidated.
+
+    Log marks: 1 before each attach, then 2 if it was refused and 3 if not. There must be both, and some that
+    was not refused must have sent such a command: otherwise the log proves nothing.
+    """
+    before, commands, refused, spoke = 0, {}, 0, {2: 0, 3: 0}
+    for line in trace_lines:
+        mark, command = _LOG_MARK.search(line), _LOG_COMMAND.search(line)
+        if mark:
+            number = int(mark.group(1), 16)
+            if number not in ((2, 3) if before == 1 else (1,)):
+                return "the log has a mark %d after a mark %d" % (number, before)
+            if number != 1:
+                refused += number == 2
+                spoke[number] += bool(commands)
+                if number == 2 and commands and spoke[2] == 1:
+                    first = ", ".join("%d %s" % (n, name) for name, n in sorted(commands.items()))
+            before, commands = number, {}
+        elif command and (command.group(1).startswith("CFGI_") or command.group(1) == "ATC_INV"):
+            commands[command.group(1)] = commands.get(command.group(1), 0) + 1
+    if not refused or not spoke[3] or before == 1:
+        return "the log has %d refusals, and %d attaches that told the SMMU something: were the events recorded?" % (
+            refused, spoke[3])
+    if spoke[2]:
+        return "%d of %d refusals told the SMMU something (the first one: %s)" % (spoke[2], refused, first)
+    return None

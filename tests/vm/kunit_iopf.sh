@@ -8,7 +8,7 @@
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_iopf
-# bites-without: iommu-arm-smmu-v3-Refuse-faults-where-there-is-no-I-O-page-f
+# bites-with: faults-without-a-queue
 # bites-how: (?s)NULL pointer dereference.*Call trace:.*iopf_queue_add_device
 # timeout: 40
 

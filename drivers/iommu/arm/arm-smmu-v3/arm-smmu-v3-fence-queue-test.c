@@ -11,15 +11,9 @@
 #include <kunit/test.h>
 #include <linux/iommu.h>
 
-#include "arm-smmu-v3.h"
+#include "arm-smmu-v3-queue-test.h"
 
-#define QUEUE_SHIFT	7	/* The driver needs more than CMDQ_BATCH_ENTRIES */
-#define QUEUE_ENTS	BIT(QUEUE_SHIFT)
-#define QUEUE_MASK	(2 * QUEUE_ENTS - 1)
 #define QUEUE_LOG	32
-#define EVENTS_SHIFT	3
-#define EVENTS_ENTS	BIT(EVENTS_SHIFT)
-#define EVENTS_MASK	(2 * EVENTS_ENTS - 1)
 
 struct queue_ctx {
 	struct device *dev;
@@ -489,17 +483,6 @@ static void queue_fence_test(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ctx->out_of_order);
 }
 
-static void queue_init(struct kunit *test, struct arm_smmu_queue *q, u32 shift,
-		       size_t dwords, u32 *prod_reg, u32 *cons_reg)
-{
-	q->llq.max_n_shift = shift;
-	q->ent_dwords = dwords;
-	q->base = kunit_kcalloc(test, dwords << shift, sizeof(u64), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, q->base);
-	q->prod_reg = (u32 __force __iomem *)prod_reg;
-	q->cons_reg = (u32 __force __iomem *)cons_reg;
-}
-
 static int queue_test_init(struct kunit *test)
 {
 	struct arm_smmu_device *smmu;
@@ -521,16 +504,9 @@ static int queue_test_init(struct kunit *test)
 
 	smmu->dev = ctx->dev;
 	mutex_init(&smmu->streams_mutex);
-	mutex_init(&smmu->evtq.lock);
 	smmu->strtab_cfg.linear.table = ctx->table;
-	queue_init(test, &smmu->cmdq.q, QUEUE_SHIFT, CMDQ_ENT_DWORDS,
-		   &ctx->prod_reg, &ctx->cons_reg);
-	queue_init(test, &smmu->evtq.q, EVENTS_SHIFT, EVTQ_ENT_DWORDS,
-		   &ctx->evt_prod_reg, &ctx->evt_cons_reg);
-	smmu->cmdq.valid_map = kunit_kzalloc(test, QUEUE_ENTS / 8, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, smmu->cmdq.valid_map);
-	smmu->cmdq.atc_timeout_map = kunit_kzalloc(test, QUEUE_ENTS / 8, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, smmu->cmdq.atc_timeout_map);
+	queue_init_cmdq(test, smmu, &ctx->prod_reg, &ctx->cons_reg);
+	queue_init_evtq(test, smmu, &ctx->evt_prod_reg, &ctx->evt_cons_reg);
 
 	for (i = 0; i < ARRAY_SIZE(ctx->masters); i++) {
 		struct arm_smmu_master *master = &ctx->masters[i];

@@ -105,9 +105,12 @@ bool arm_smmu_gate_store(struct arm_smmu_entry_writer *writer, __le64 *entry,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_store);
 
-/* Stores only. Counts also when the gate is shut: unfence must not open over it. */
-VISIBLE_IF_KUNIT
-void arm_smmu_gate_close_stores(struct arm_smmu_master *master)
+/*
+ * Stores only. Counts also when the gate is shut: unfence must not open over it. With
+ * a reason the device is reported, before anybody can open the gate again.
+ */
+static void arm_smmu_gate_shut(struct arm_smmu_master *master,
+			       enum iommu_broken_reason reason)
 {
 	struct arm_smmu_gate *gate = &master->gate;
 	struct arm_smmu_ste abort, *step;
@@ -124,6 +127,14 @@ void arm_smmu_gate_close_stores(struct arm_smmu_master *master)
 						 master->streams[i].id);
 		WRITE_ONCE(step->data[0], abort.data[0]);
 	}
+	if (reason != IOMMU_BROKEN_NONE)
+		iommu_report_device_broken(master->dev, reason);
+}
+
+VISIBLE_IF_KUNIT
+void arm_smmu_gate_close_stores(struct arm_smmu_master *master)
+{
+	arm_smmu_gate_shut(master, IOMMU_BROKEN_NONE);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close_stores);
 
@@ -142,6 +153,20 @@ void arm_smmu_gate_close_synced(struct arm_smmu_master *master)
 		WRITE_ONCE(gate->skip, true);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close_synced);
+
+/* CFGI_STE and CMD_SYNC for all streams, and skip if that went well */
+static int arm_smmu_gate_sync(struct arm_smmu_master *master)
+{
+	int ret;
+
+	/* One by one: a batch takes 1 KiB of stack, and this may run in a flush */
+	ret = arm_smmu_on_each_sid(master, arm_smmu_gate_sync_ste);
+	if (ret)
+		return ret;
+
+	arm_smmu_gate_close_synced(master);
+	return 0;
+}
 
 /**
  * arm_smmu_gate_close() - stop all of a device
@@ -165,19 +190,31 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close_synced);
  */
 int arm_smmu_gate_close(struct arm_smmu_master *master)
 {
-	int ret;
-
 	arm_smmu_gate_close_stores(master);
-
-	/* One by one: a batch takes 1 KiB of stack, and this may run in a flush */
-	ret = arm_smmu_on_each_sid(master, arm_smmu_gate_sync_ste);
-	if (ret)
-		return ret;
-
-	arm_smmu_gate_close_synced(master);
-	return 0;
+	return arm_smmu_gate_sync(master);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close);
+
+/**
+ * arm_smmu_gate_blame() - stop a device that has ignored an invalidation
+ * @master: the device
+ * @reason: what it is reported for
+ *
+ * As arm_smmu_gate_close(), and the core is told, so that it knows of every gate that
+ * is not open. Without success the device is reported all the same, and the work item
+ * of the core tries again.
+ *
+ * Context: as arm_smmu_gate_close(), in the same rcu_read_lock() section or hold of the
+ * group mutex as the invalidation: so the report is not older than a reset.
+ * Return: as arm_smmu_gate_close().
+ */
+int arm_smmu_gate_blame(struct arm_smmu_master *master,
+			enum iommu_broken_reason reason)
+{
+	arm_smmu_gate_shut(master, reason);
+	return arm_smmu_gate_sync(master);
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_blame);
 
 static bool arm_smmu_gate_has_ats(struct arm_smmu_master *master)
 {

@@ -270,6 +270,32 @@ int smtd_destroy(struct iommu *iommu, u32 id);
 /* A hardware page table; @fault is a fault queue's id, or 0. -errno or id. */
 int smtd_hwpt_alloc(struct smtd *d, u32 ioas, u32 flags, u32 fault);
 
+/*
+ * What a hypervisor makes of a guest's SMMU, over a parent (IOMMU_HWPT_ALLOC_NEST_PARENT),
+ * which needs the property fwb=on: the vIOMMU, this function in it, and a nested page
+ * table by the guest's stream table entry. -errno or id.
+ */
+int smtd_viommu_alloc(struct smtd *d, u32 parent);
+int smtd_vdevice_alloc(struct smtd *d, u32 viommu, u64 vsid);
+
+struct smtd_vste {
+	u64 word[2];
+};
+
+int smtd_nested_alloc(struct smtd *d, u32 viommu, struct smtd_vste vste, u32 fault);
+
+/* Guest's entries: abort, bypass, and stage 1 with a context descriptor at @ipa */
+struct smtd_vste smtd_vste_abort(void);
+struct smtd_vste smtd_vste_bypass(void);
+struct smtd_vste smtd_vste_translate(u64 ipa);
+
+/*
+ * Make a context descriptor and its page tables, that map the page at @iova to the
+ * guest's @to, of SMTD_GUEST_PAGES pages of zeroed memory that the parent has at @ipa.
+ */
+#define SMTD_GUEST_PAGES	4
+void smtd_guest_table(void *mem, u64 ipa, u64 iova, u64 to);
+
 /* @pt is an address space or a hardware page table. Attaching again replaces. */
 int smtd_attach(struct smtd *d, u32 pt);
 int smtd_detach(struct smtd *d);

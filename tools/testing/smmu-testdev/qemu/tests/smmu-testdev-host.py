@@ -394,6 +394,7 @@ REFUSED = (
     (("evtqs=20",), "", "evtqs=20"),
     (("ssidsize=4", "stage=2"), "", "ssidsize needs stage 1"),
     (("stall=on", "stage=2"), "", "stall needs stage 1"),
+    (("fwb=on", "stage=1"), "", "fwb needs stage 2"),
     (("ats=maybe",), "", "maybe"),
 )
 
@@ -401,7 +402,8 @@ REFUSED = (
 def case_refused():
     for smmu, devices, want in REFUSED:
         # newer machine types insist on both stages
-        virt = "virt-9.0" if "stage=2" in smmu else "virt"
+        one_stage = any(prop.startswith("stage=") for prop in smmu)
+        virt = "virt-9.0" if one_stage else "virt"
         cmd = [QEMU, "-M", virt + ",iommu=smmuv3,gic-version=3",
                "-accel", "qtest", "-nodefaults", "-display", "none",
                "-L", "/usr/share/qemu"]

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who is to blame for an ATC invalidation that times out.
+ *
+ * The SMMU reports it at the next CMD_SYNC, and not for which CMD_ATC_INV; an unknown
+ * part of those before it is void, those of the innocent included (Arm IHI 0070 sections
+ * 4.5.1 and 7.1). Commands after a CMD_SYNC do not begin before it has completed (section
+ * 4.7.3). So whoever sends invalidations sends them in one run with a CMD_SYNC of its
+ * own: an error at one of the run's slots is about the devices of the run, and of no
+ * other.
+ *
+ * If there is more than one of them, each is asked again alone. Who fails then is
+ * guilty, and fenced before the flush returns: its gate is closed, which takes no
+ * answer of the device, and the core is told. Who answers has dropped what it was told
+ * to. Asking may take long with several that fail, and interrupts are off meanwhile, so
+ * it ends after two failures, or a second: who could not be asked by then is fenced as
+ * well, as unproven.
+ *
+ * What this does not cover is a CMD_SYNC that does not complete at all: nobody knows then
+ * what has become of the commands before it, and no others are executed, also none that
+ * would fence anybody. The flush returns all the same, with an error in the log.
+ */
+#include <kunit/visibility.h>
+#include <linux/iommu.h>
+#include <linux/ktime.h>
+
+#include "arm-smmu-v3.h"
+
+#define ARM_SMMU_BLAME_FAILURES		2
+#define ARM_SMMU_BLAME_US		1000000
+
+static bool arm_smmu_cmd_is_atc_inv(const struct arm_smmu_cmd *cmd)
+{
+	return FIELD_GET(CMDQ_0_OP, cmd->data[0]) == CMDQ_OP_ATC_INV;
+}
+
+static u32 arm_smmu_cmd_sid(const struct arm_smmu_cmd *cmd)
+{
+	return FIELD_GET(CMDQ_ATC_0_SID, cmd->data[0]);
+}
+
+/* The device of all invalidations in a run, or NULL if there are several of them */
+static struct arm_smmu_master *
+arm_smmu_run_sole_master(struct arm_smmu_cmd *cmds, int n,
+			 arm_smmu_sid_to_master_fn find, void *arg)
+{
+	struct arm_smmu_master *master, *sole = NULL;
+
+	for (; n--; cmds++) {
+		if (!arm_smmu_cmd_is_atc_inv(cmds))
+			continue;
+		master = find(arg, arm_smmu_cmd_sid(cmds));
+		if (sole && master != sole)
+			return NULL;
+		sole = master;
+	}
+	return sole;
+}
+
+static void arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
+				  struct arm_smmu_cmdq *cmdq,
+				  struct arm_smmu_cmd *cmds, int n,
+				  arm_smmu_sid_to_master_fn find, void *arg)
+{
+	ktime_t end = ktime_add_us(ktime_get(), ARM_SMMU_BLAME_US);
+	unsigned int failures = 0;
+	int i, next;
+
+	for (i = 0; i < n; i = next) {
+		u32 sid = arm_smmu_cmd_sid(&cmds[i]);
+		struct arm_smmu_master *master;
+
+		next = i + 1;
+		if (!arm_smmu_cmd_is_atc_inv(&cmds[i]))
+			continue;
+		while (next < n && arm_smmu_cmd_is_atc_inv(&cmds[next]) &&
+		       arm_smmu_cmd_sid(&cmds[next]) == sid)
+			next++;
+
+		/* Fenced for another of its streams, or by somebody else */
+		master = find(arg, sid);
+		if (!master || arm_smmu_gate_skips_atc(master))
+			continue;
+
+		if (failures == ARM_SMMU_BLAME_FAILURES ||
+		    ktime_after(ktime_get(), end)) {
+			arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_UNPROVEN);
+		} else if (arm_smmu_cmdq_issue_atc_run(smmu, cmdq, &cmds[i],
+						       next - i) == -EIO) {
+			failures++;
+			arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_TIMEOUT);
+		}
+	}
+}
+
+/**
+ * arm_smmu_issue_atc_inv() - invalidate ATCs, and fence devices that do not answer
+ * @smmu: the SMMU
+ * @cmdq: its queue for these commands
+ * @cmds: the commands; others than CMD_ATC_INV may be among them
+ * @n: how many; with the CMD_SYNC that follows they fit into one run
+ * @find: tells the device of a StreamID among them; NULL: it has none any more
+ * @arg: for @find
+ *
+ * After success every device has dropped what it was told to, or is fenced: nothing of
+ * it reaches memory, and it is reported to the core.
+ *
+ * Context: any in which commands can be issued. The caller is in the rcu_read_lock()
+ * section in which it has found the devices and seen that they are not to be skipped; or
+ * it holds the group mutex of the only one.
+ * Return: 0; -ETIMEDOUT: the CMD_SYNC did not complete, and nothing is known.
+ */
+int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
+			   struct arm_smmu_cmdq *cmdq,
+			   struct arm_smmu_cmd *cmds, int n,
+			   arm_smmu_sid_to_master_fn find, void *arg)
+{
+	struct arm_smmu_master *master;
+	int ret;
+
+	ret = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, cmds, n);
+	if (likely(ret != -EIO))
+		return ret;
+
+	master = arm_smmu_run_sole_master(cmds, n, find, arg);
+	if (master)
+		arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_TIMEOUT);
+	else
+		arm_smmu_run_ask_each(smmu, cmdq, cmds, n, find, arg);
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_issue_atc_inv);
+
+/* Entries of an invalidation array, for arm_smmu_inv_to_master() */
+struct arm_smmu_inv_range {
+	struct arm_smmu_inv *first;
+	struct arm_smmu_inv *end;
+};
+
+static struct arm_smmu_master *arm_smmu_inv_to_master(void *arg, u32 sid)
+{
+	struct arm_smmu_inv_range *range = arg;
+	struct arm_smmu_inv *inv;
+
+	for (inv = range->first; inv != range->end; inv++)
+		if (inv->id == sid)
+			return inv->master;
+	return NULL;
+}
+
+/**
+ * arm_smmu_invs_invalidate_atc() - a flush comes to the ATS entries of an SMMU
+ * @cmds: an empty batch, which may be used
+ * @cur: the first of them
+ * @end: of the array
+ * @iova: what to invalidate
+ * @size: what to invalidate
+ *
+ * They are the last ones of their SMMU, since entries are sorted. The IOTLB was
+ * invalidated and synced before.
+ *
+ * Context: in the rcu_read_lock() section of the flush. That an entry is not to be
+ * skipped is read in it as well, see arm_smmu_gate_skips_atc().
+ * Return: the first entry after them.
+ */
+struct arm_smmu_inv *
+arm_smmu_invs_invalidate_atc(struct arm_smmu_cmdq_batch *cmds,
+			     struct arm_smmu_inv *cur, struct arm_smmu_inv *end,
+			     unsigned long iova, size_t size)
+{
+	struct arm_smmu_inv_range range = { .first = cur };
+	struct arm_smmu_device *smmu = cur->smmu;
+
+	cmds->num = 0;
+	for (;; cur++) {
+		bool last = cur == end || cur->smmu != smmu;
+
+		/* A CMD_SYNC goes with each run, also of a full batch */
+		if (cmds->num &&
+		    (last || cmds->num == CMDQ_BATCH_ENTRIES - 1)) {
+			range.end = cur;
+			arm_smmu_issue_atc_inv(smmu, cmds->cmdq, cmds->cmds,
+					       cmds->num,
+					       arm_smmu_inv_to_master, &range);
+			cmds->num = 0;
+			range.first = cur;
+		}
+		if (last)
+			return cur;
+		if (!READ_ONCE(cur->users) ||
+		    arm_smmu_gate_skips_atc(cur->master))
+			continue;
+		cmds->cmds[cmds->num++] =
+			cur->type == INV_TYPE_ATS ?
+				arm_smmu_atc_inv_to_cmd(cur->id, cur->ssid,
+							iova, size) :
+				arm_smmu_make_cmd_atc_inv_all(cur->id,
+							      IOMMU_NO_PASID);
+	}
+}

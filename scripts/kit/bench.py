@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make bench: what things cost, in instructions of a machine that runs on counted time.
+
+Base, series, and the series without the part that is measured run the same program in
+the same way, so a figure stands for the kernel that it was taken from and for nothing
+else: the same kernel gives the same figure, whatever the host is doing.
+"""
+import json
+import re
+
+from . import check, kbuild, paths, prereq, qemu, tests, tree, vm
+from .ui import KitError, Steps, note, relative, say
+
+OUT = paths.BUILD / "bench"
+
+# Without these no driver says in advance what can be attached, and the core asks nobody.
+TEST_DEV = ("iommu-arm-smmu-v3-Say-in-advance-whether-a-device-can-be-att",
+            "iommu-arm-smmu-v3-Add-KUnit-tests-of-what-can-be-attached")
+
+COLUMNS = ("figure", "base", "without test_dev", "with test_dev", "with/without", "with/base")
+
+
+def figures(text):
+    """{name: instructions} of the lines '# BENCH name number'."""
+    found = re.findall(r"^# BENCH (\S+) ([0-9.]+)$", text, re.M)
+    if not found:
+        raise KitError("the run gave no figures", "see its directory in build/runs/")
+    return {name: float(value) for name, value in found}
+
+
+def measure(test, image):
+    result = vm.run(test, image)
+    if result.verdict != vm.PASS:
+        raise KitError(f"{test.name} failed on {image.name}: {result.reason()}", check.evidence(result))
+    return figures(result.output())
+
+
+def ratio(one, other):
+    return round(one / other, 4) if other else None
+
+
+def rows(base, without, with_it):
+    """The table as data; a figure that one of the kernels does not have is an error."""
+    names = list(with_it)
+    if set(base) != set(names) or set(without) != set(names):
+        raise KitError("the kernels do not give the same figures", "see the runs in build/runs/")
+    return [{"figure": n, "base": base[n], "without test_dev": without[n], "with test_dev": with_it[n],
+             "with/without": ratio(with_it[n], without[n]), "with/base": ratio(with_it[n], base[n])} for n in names]
+
+
+def shown(value):
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value >= 100 else f"{value:.3f}"
+
+
+def table(data):
+    lines = [COLUMNS, *[tuple(shown(row[c]) for c in COLUMNS) for row in data]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    return ["  ".join(cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths)))
+            for line in lines]
+
+
+def run(base):
+    prereq.need("build", "vm")
+    test = tests.load("bench")
+    plain, patched = kbuild.pair(base, tree.tip(base), "bench")
+    without = check.without(base, TEST_DEV, "bench")
+    without.base_image, without.series_image = plain, patched
+    images = {"base": plain, "without test_dev": without, "with test_dev": patched}
+    steps = Steps(1 + 2 * len(images))
+    with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
+                    None if qemu.built() else qemu.log()):
+        qemu.build()
+    # First what the test programs are made of.
+    for image in (patched, plain, without):
+        with steps.step(f"kernel {image.name}" + (" (cached)" if image.ready() else ""),
+                        None if image.ready() else kbuild.log_of(image)):
+            kbuild.build(image)
+    measured = {}
+    for name, image in images.items():
+        with steps.step(f"figures: {name}"):
+            measured[name] = measure(test, image)
+    data = rows(*measured.values())
+    OUT.mkdir(parents=True, exist_ok=True)
+    where = OUT / f"{base.name}.json"
+    where.write_text(json.dumps({"base": base.name, "unit": "instructions", "figures": data}, indent=1) + "\n",
+                     encoding="ascii")
+    say(f"\nInstructions per call, user space and kernel, without lockdep and KUnit ({base.name}, counted time):\n")
+    for line in table(data):
+        say(f"  {line}")
+    say()
+    note(f"as data: {relative(where)}")
+    return 0

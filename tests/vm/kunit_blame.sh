@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# scenario: 27 28 30c 33 37
+# level: kunit
+# what: Which of several devices is fenced for an invalidation that was not answered, with how many timeouts, and who is asked again.
+# images: fast debug
+# beside: nothing in it depends on time
+# base: none
+# kunit: arm_smmu_v3_blame*
+# timeout: 120
+
+exit 0
