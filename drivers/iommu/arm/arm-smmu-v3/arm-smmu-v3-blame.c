@@ -50,21 +50,21 @@ arm_smmu_run_sole_master(struct arm_smmu_cmd *cmds, int n,
 		if (!arm_smmu_cmd_is_atc_inv(cmds))
 			continue;
 		master = find(arg, arm_smmu_cmd_sid(cmds));
-		if (sole && master != sole)
+		if (!master || (sole && master != sole))
 			return NULL;
 		sole = master;
 	}
 	return sole;
 }
 
-static void arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
-				  struct arm_smmu_cmdq *cmdq,
-				  struct arm_smmu_cmd *cmds, int n,
-				  arm_smmu_sid_to_master_fn find, void *arg)
+static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
+				 struct arm_smmu_cmdq *cmdq,
+				 struct arm_smmu_cmd *cmds, int n,
+				 arm_smmu_sid_to_master_fn find, void *arg)
 {
 	ktime_t end = ktime_add_us(ktime_get(), ARM_SMMU_BLAME_US);
 	unsigned int failures = 0;
-	int i, next;
+	int i, next, err, ret = 0;
 
 	for (i = 0; i < n; i = next) {
 		u32 sid = arm_smmu_cmd_sid(&cmds[i]);
@@ -84,13 +84,24 @@ static void arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
 
 		if (failures == ARM_SMMU_BLAME_FAILURES ||
 		    ktime_after(ktime_get(), end)) {
-			arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_UNPROVEN);
-		} else if (arm_smmu_cmdq_issue_atc_run(smmu, cmdq, &cmds[i],
-						       next - i) == -EIO) {
+			err = arm_smmu_gate_blame(master,
+						  IOMMU_BROKEN_ATC_UNPROVEN);
+			ret = ret ?: err;
+			continue;
+		}
+
+		err = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, &cmds[i], next - i);
+		/* Nobody can be asked, nor fenced, while the queue stands still */
+		if (err && err != -EIO)
+			return err;
+		if (err) {
 			failures++;
-			arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_TIMEOUT);
+			err = arm_smmu_gate_blame(master,
+						  IOMMU_BROKEN_ATC_TIMEOUT);
+			ret = ret ?: err;
 		}
 	}
+	return ret;
 }
 
 /**
@@ -108,7 +119,8 @@ static void arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
  * Context: any in which commands can be issued. The caller is in the rcu_read_lock()
  * section in which it has found the devices and seen that they are not to be skipped; or
  * it holds the group mutex of the only one.
- * Return: 0; -ETIMEDOUT: the CMD_SYNC did not complete, and nothing is known.
+ * Return: 0; -ETIMEDOUT: a CMD_SYNC did not complete, and of who was not reported by
+ * then nothing is known.
  */
 int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 			   struct arm_smmu_cmdq *cmdq,
@@ -124,10 +136,8 @@ int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 
 	master = arm_smmu_run_sole_master(cmds, n, find, arg);
 	if (master)
-		arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_TIMEOUT);
-	else
-		arm_smmu_run_ask_each(smmu, cmdq, cmds, n, find, arg);
-	return 0;
+		return arm_smmu_gate_blame(master, IOMMU_BROKEN_ATC_TIMEOUT);
+	return arm_smmu_run_ask_each(smmu, cmdq, cmds, n, find, arg);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_issue_atc_inv);
 
