@@ -63,7 +63,7 @@ iommu_recovery_event(struct iommu_recovery *recovery,
 
 	old = recovery->fsm.state;
 	/* What was reported meanwhile is why it is BROKEN when it is let back */
-	if (event == IOMMU_RECOVERY_REPORT)
+	if (event == IOMMU_RECOVERY_REPORT && !recovery->fsm.reported)
 		recovery->reported = reason;
 	else if (recovery->fsm.reported &&
 		 (event == IOMMU_RECOVERY_IS_OPEN ||
