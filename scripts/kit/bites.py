@@ -96,4 +96,4 @@ def one(tally, test, plain, patched):
     if test.base_fails:
         result = check.vm.run(test, plain)
         check.bites(tally, test, result, test.base_fails, "on base")
-    check.bites_elsewhere(tally, test, plain, patched)
+    check.bites_elsewhere(tally, test, plain, patched, test.bites_with)

@@ -4,7 +4,8 @@
 # scenario: 7a
 # level: testdev
 # what: Error recovery that resets the link fences the function from before until after it, and leaves it fenced when it does not come back; one without a reset does not.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: deterministic
 # base: fail inside the reset of the link reached memory: [1-9]
 # timeout: 240

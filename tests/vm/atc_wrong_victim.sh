@@ -4,7 +4,8 @@
 # scenario: 28
 # level: testdev
 # what: An ATC error that shows at another function's CMD_SYNC fences the function that did not answer, and no other.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: race
 # base: fail violation ats-marked: [1-9]
 # base-also: round \d+: [1-9]\d* ATC errors at a CMD_SYNC of another flush

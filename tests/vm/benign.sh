@@ -4,7 +4,8 @@
 # scenario: -
 # level: testdev
 # what: With functions that do what the specifications ask everything works that Linux can do with them, and the oracle sees nothing.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: deterministic race
 # base: pass
 # timeout: 240

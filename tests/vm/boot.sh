@@ -4,7 +4,8 @@
 # scenario: -
 # level: stock
 # what: The image boots to user space with an SMMUv3 in front of its PCI bus, and without a splat.
-# images: fast debug
+# images: fast
+# images-all: debug
 # beside: nothing in it depends on time
 # base: pass
 # timeout: 90

@@ -4,7 +4,8 @@
 # scenario: 7
 # level: testdev
 # what: A VFIO hot reset of a bus fences both of its functions: nothing that they send inside it reaches memory.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: deterministic race
 # base: fail inside the hot reset reached memory: [1-9]\d* writes of \S+, [1-9]
 # timeout: 120

@@ -4,7 +4,8 @@
 # scenario: 42
 # level: testdev
 # what: An SVA unbind waits for a fault that was handed to the workqueue.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: race
 # base: fail (refcount_t: underflow; use-after-free|ODEBUG: free active)[\s\S]{0,3000}iommu_sva_handle_iopf
 # series: not-yet

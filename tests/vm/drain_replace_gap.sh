@@ -4,7 +4,8 @@
 # scenario: 43
 # level: testdev
 # what: A transaction that stalls when the driver has switched to a new domain, and the core not yet, goes to the new domain's handler.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: race
 # base: fail a stall of the new domain went to the old domain's queue inside the replace
 # series: not-yet

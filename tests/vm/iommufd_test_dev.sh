@@ -4,7 +4,8 @@
 # scenario: 20 25
 # level: stock
 # what: iommufd attaches nothing that the mock driver refuses in advance, and what is attached inside of a reset is carried out by it.
-# images: fast debug
+# images: fast
+# images-all: debug
 # beside: nothing in it depends on time
 # base: none
 # programs: iommufd

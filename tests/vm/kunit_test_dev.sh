@@ -5,6 +5,7 @@
 # level: kunit
 # what: What arm-smmu-v3 says can be attached is what it attaches, and asking changes nothing, for all domains and states of a device.
 # images: fast debug
+# beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_test_dev
 # bites-with: test-dev-forgets-pasids

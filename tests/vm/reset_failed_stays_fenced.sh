@@ -4,7 +4,8 @@
 # scenario: 3
 # level: testdev
 # what: After a reset that never ended, the function stays fenced, without invalidations sent to it, until a reset succeeds; files and uevents say so.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: deterministic
 # base: fail violation inv-in-reset: [1-9]
 # base-also: DMA that reached memory: \d+ before that, [1-9]\d* after it

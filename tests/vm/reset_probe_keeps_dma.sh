@@ -4,7 +4,8 @@
 # scenario: 6
 # level: testdev
 # what: Writing reset_method, which only asks whether a method exists, refuses no transaction and changes no stream table entry.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: deterministic race
 # base: fail host check testdev_no_ste_write: stream table entries were changed
 # base-also: DMA meanwhile: \d+ done, [1-9]\d* refused

@@ -4,7 +4,8 @@
 # scenario: 6
 # level: stock
 # what: Writing reset_method, which only asks whether a method exists, neither interrupts DMA nor writes a stream table entry.
-# images: fast debug
+# images: fast
+# images-all: debug
 # base: fail DMA interrupted: write of "bus" to reset_method
 # base-also: host check no_ste_write: stream table entries were changed
 # cpus: 2

@@ -4,7 +4,8 @@
 # scenario: 47a
 # level: testdev
 # what: A transaction that stalled before a reset does not reach memory after it, whatever its late answer says.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: deterministic race
 # base: fail violation stall-flr: [1-9]
 # base-also: a stall of before the reset is outstanding after it

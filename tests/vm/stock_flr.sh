@@ -4,7 +4,8 @@
 # scenario: 50
 # level: stock
 # what: A reset in flight of a function with the ATS capability stops its DMA; once it is started again its DMA works.
-# images: fast debug
+# images: fast
+# images-all: debug
 # base: pass
 # cpus: 2
 # timeout: 240

@@ -4,7 +4,8 @@
 # scenario: -
 # level: testdev
 # what: Every ioctl of the kernel module smmu_testdev does what it promises, also when an allocation of it fails.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: race
 # base: pass
 # timeout: 300

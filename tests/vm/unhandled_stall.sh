@@ -4,7 +4,8 @@
 # scenario: 48
 # level: testdev
 # what: Stalls whose function is removed before the driver reads of them have an end.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: race
 # base: fail # \d+ stalls, of which [1-9]\d* are still open after the removal
 # series: not-yet

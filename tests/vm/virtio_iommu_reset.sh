@@ -4,7 +4,8 @@
 # scenario: 8 25
 # level: stock
 # what: Behind a virtio-iommu, whose driver has no gate, a reset in flight stops DMA, and a domain attached inside of it is what translates after it.
-# images: fast debug
+# images: fast
+# images-all: debug
 # base: fail attach of another address space inside the reset: -16
 # bites-without: iommu-virtio-Say-in-advance-whether-a-device-can-be-attached
 # bites-how: attach of another address space inside the reset: -16
