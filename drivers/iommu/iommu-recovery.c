@@ -43,6 +43,7 @@ static const char * const reason_names[] = {
 	[IOMMU_BROKEN_FENCE_FAILED]	= "fence-failed",
 	[IOMMU_BROKEN_ATC_TIMEOUT]	= "atc-timeout",
 	[IOMMU_BROKEN_ATC_UNPROVEN]	= "atc-unproven",
+	[IOMMU_BROKEN_ATC_NO_ANSWER]	= "atc-no-answer",
 };
 
 static_assert(ARRAY_SIZE(reason_names) == IOMMU_BROKEN_NR_REASONS);

@@ -108,7 +108,7 @@ def ste_commands(result):
 # What the events of testdev_demo mean to somebody who watches them.
 FREED_PAGE = (
     ("dma-running", "the device writes to a page through its ATC: {writes} writes"),
-    ("silent", "the ATC stops answering invalidations"),
+    ("silent", "the ATC stops answering invalidations: each will fail after {us} us"),
     ("unmap-call", "the page is unmapped ..."),
     ("unmap-return", "... and the call returns {err} after {us} us: from here on the page may be somebody else's"),
     ("answered", "the ATC answers at last: {writes} writes"),
@@ -136,13 +136,17 @@ def freed_page(result):
 
 def show_freed_page(results):
     """What came of the freed page on both kernels; complaints."""
-    rows, on_base = freed_page(results[0])
     say("\nA page that is written after its unmap has returned, because the device's ATC does not answer (scenario 26)")
-    print_rows(rows)
-    _, patched = freed_page(results[1])
-    say(f"  writes to the freed page: {on_base} with the unpatched kernel, {patched} with the series"
-        + (" (which does not cure this yet)" if patched else ""))
-    return [] if on_base else ["the unpatched kernel let nothing through: the experiment shows nothing"]
+    counts = []
+    for result in results:
+        rows, count = freed_page(result)
+        say(f"\n{result.image.name}")
+        print_rows(rows)
+        counts.append(count)
+    on_base, patched = counts
+    say(f"  writes to the freed page: {on_base} with the unpatched kernel, {patched} with the series")
+    bad = [] if on_base else ["the unpatched kernel let nothing through: the experiment shows nothing"]
+    return bad + ([f"the series let {patched} writes to the freed page through"] if patched else [])
 
 
 def print_rows(rows):

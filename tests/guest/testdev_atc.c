@@ -7,7 +7,9 @@
  * The first function misbehaves, the second never does.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "smtd.h"
 
@@ -200,6 +202,83 @@ TEST_F_TIMEOUT(atc, an_error_at_another_flush_blames_the_guilty_only, TIMEOUT_S)
 	/* PASID control in a reset is scenario 15's. */
 	EXPECT_EQ(smtd_violations_but(dev, 1 << SMTD_V_PASID_ATS), 0);
 	EXPECT_EQ(smtd_dma_run(self->innocent, .iova = IOVA + SMTD_PAGE, .ats = true), 1);
+}
+
+static int unmap_page(void *arg)
+{
+	struct smtd *dev = arg;
+
+	VFIO_ASSERT_TRUE(smtd_pin(1) || smtd_pin(0));
+	return smtd_unmap(dev->iommu, dev->iommu->ioas_id, IOVA, SMTD_PAGE);
+}
+
+/* How many waits for a CMD_SYNC the kernel says it gave up; -1 where it does not say */
+static int given_up(void)
+{
+	char text[32];
+	FILE *file = popen("cat /sys/class/iommu/*/arm-smmu-v3/given_up_syncs 2> /dev/null", "r");
+	int n = file && fgets(text, sizeof(text), file) ? atoi(text) : -1;
+
+	if (file)
+		pclose(file);
+	return n;
+}
+
+/*
+ * The invalidation is not answered, and nobody gives up on it: the command queue
+ * stands still, and no kernel can fence anything by commands. The unmap returns after a
+ * while, which has to be counted, with the function reported; who only waited for the
+ * same queue is not. When the queue goes on, without anything having been
+ * invalidated, the function has to be fenced without anybody asking for it.
+ */
+TEST_F_TIMEOUT(atc, who_does_not_answer_in_time_is_fenced_later, TIMEOUT_S)
+{
+	struct smtd *dev = self->guilty;
+	struct smtd_call call;
+	u32 ioas;
+	int before;
+
+	ioas = smtd_ioas_alloc(self->iommu);
+	ASSERT_EQ(smtd_attach(self->innocent, ioas), 0);
+	smtd_map(self->iommu, ioas, self->mem + SMTD_PAGE, IOVA, SMTD_PAGE);
+	smtd_map(self->iommu, ioas, self->mem + 2 * SMTD_PAGE, IOVA + SMTD_PAGE, SMTD_PAGE);
+	ASSERT_EQ(smtd_dma_run(self->innocent, .iova = IOVA, .ats = true), 1);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
+	smtd_dma_start(dev, .iova = IOVA, .ats = true, .period_us = 1000);
+	ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_ATC_HIT, 5));
+	before = given_up();
+
+	ASSERT_TRUE(smtd_pin(0));
+	smtd_inv_mode(dev, SMTD_INV_NEVER);
+	smtd_call_start(&call, unmap_page, dev);
+	ASSERT_TRUE(smtd_until(smtd_read(dev, SMTD_INV_PENDING)));
+	EXPECT_EQ(smtd_unmap(self->iommu, ioas, IOVA, SMTD_PAGE), 0);
+	EXPECT_EQ(smtd_call_join(&call), 0);
+	printf("# unmap took %llu us; given up: %d, then %d; it is %s, the other one",
+	       (unsigned long long)(call.end_us - call.begin_us), before, given_up(),
+	       smtd_recovery(guilty_bdf));
+	printf(" %s\n", smtd_recovery(innocent_bdf));
+	EXPECT_STREQ(smtd_recovery(guilty_bdf), "broken atc-no-answer");
+	EXPECT_STREQ(smtd_recovery(innocent_bdf), SMTD_ACTIVE);
+	/* Its own, and the two of who was behind: IOTLB and ATC */
+	EXPECT_GE(given_up(), before + 3);
+
+	/* An answer that invalidates nothing */
+	smtd_inv_mode(dev, SMTD_INV_PROMPT);
+	smtd_write(dev, SMTD_INV_RELEASE, SMTD_INV_RELEASE_UR);
+	EXPECT_TRUE(smtd_until(!strcmp(smtd_recovery(guilty_bdf),
+				       "quarantined atc-no-answer")));
+	smtd_mark_freed(dev, IOVA, 0);
+	EXPECT_TRUE(smtd_wait_tries(dev, TRIES));
+	smtd_dma_stop(dev);
+	EXPECT_EQ(smtd_violations(dev), 0);
+	EXPECT_EQ(smtd_dma_run(self->innocent, .iova = IOVA + SMTD_PAGE, .ats = true), 1);
+
+	smtd_unmark_all(dev);
+	ASSERT_EQ(smtd_reset(dev), 0);
+	EXPECT_STREQ(smtd_recovery(guilty_bdf), SMTD_ACTIVE);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .ats = true), 1);
 }
 
 int main(int argc, char *argv[])

@@ -5,7 +5,7 @@
  * usage: testdev_demo FUNCTION
  *
  * The function writes to a page through its ATC and stops answering
- * invalidations. The page is unmapped, and the kernel is free to give it to
+ * invalidations; the SMMU is told so after a while. The page is unmapped, and the kernel is free to give it to
  * somebody else when the call has returned.
  *
  * Output, one event a line, as reset_timeline.c:
@@ -17,7 +17,8 @@
  *
  *   begin         bdf= interval_us=      what the device is, and how often it writes
  *   dma-running   writes=                through the ATC
- *   silent        writes=                invalidations are not answered from here on
+ *   silent        writes= us=            invalidations are not answered from here on, and
+ *                                        fail after us
  *   unmap-call    writes=                before the ioctl
  *   unmap-return  err= us= writes=       it returned; 0 or an errno; took us
  *   page-freed    writes=                it is marked as freed
@@ -38,6 +39,7 @@
 
 #define IOVA		0x40000000ULL
 #define INTERVAL_US	1000
+#define GIVE_UP_US	100000
 #define SAMPLES		40
 #define SAMPLE_US	2000
 
@@ -85,8 +87,8 @@ int main(int argc, char *argv[])
 	VFIO_ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_ATC_HIT, 20), "No DMA\n");
 	event("dma-running", "writes=%u", writes(page));
 
-	smtd_inv_mode(dev, SMTD_INV_NEVER);
-	event("silent", "writes=%u", writes(page));
+	smtd_inv_error(dev, GIVE_UP_US, 0);
+	event("silent", "writes=%u us=%u", writes(page), GIVE_UP_US);
 
 	event("unmap-call", "writes=%u", writes(page));
 	called = smtd_now_us();

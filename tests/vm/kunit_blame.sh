@@ -8,6 +8,8 @@
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_blame*
+# bites-with: blame-takes-the-last
+# bites-how: not ok \d+ blame_one_of_eight_test
 # timeout: 120
 
 exit 0

@@ -68,20 +68,20 @@ rsync -rlp --checksum --delete --exclude=/build "$out/fresh/" "$out/tree/"
 rm -rf "$out/fresh"
 
 cd "$out/tree/build"
-# Another compiler than last time: what it made is no use.
-[ "$(cat .cc 2> /dev/null)" = "CC=${CC:-}" ] || { cd .. && rm -rf build && mkdir build && cd build; }
-echo "CC=${CC:-}" > .cc
-if [ ! -f build.ninja ] && ! ../configure ${CC:+--cc="$CC"} --python=/usr/bin/python3 \
-	--target-list=aarch64-softmmu --without-default-features \
-	--without-default-devices --with-devices-aarch64=smmu-testdev \
-	--enable-system --enable-tcg --enable-fdt=system --enable-pixman \
-	--enable-trace-backends=log --disable-docs --disable-download \
-	--disable-install-blobs --disable-debug-info --disable-werror \
-	> "$out/configure.log" 2>&1; then
+args=(--python=/usr/bin/python3 ${CC:+--cc="$CC"}
+	--target-list=aarch64-softmmu --without-default-features
+	--without-default-devices --with-devices-aarch64=smmu-testdev
+	--enable-system --enable-tcg --enable-fdt=system --enable-pixman
+	--enable-trace-backends=log --disable-docs --disable-download
+	--disable-install-blobs --disable-debug-info --disable-werror)
+# Configured in another way than last time: what was made then is no use.
+[ "$(cat .configured 2> /dev/null)" = "${args[*]}" ] || { cd .. && rm -rf build && mkdir build && cd build; }
+if [ ! -f build.ninja ] && ! ../configure "${args[@]}" > "$out/configure.log" 2>&1; then
 	rm -f build.ninja
 	tail -n 20 "$out/configure.log" >&2
 	die "configure has failed, see $out/configure.log"
 fi
+echo "${args[*]}" > .configured
 if ! ninja -j"$jobs" qemu-system-aarch64 > "$out/build.log" 2>&1; then
 	grep -E -m 20 'error|FAILED' "$out/build.log" >&2 || tail -n 20 "$out/build.log" >&2
 	die "the build has failed, see $out/build.log"

@@ -26,6 +26,8 @@ struct blame_ctx {
 
 	u32 prod_reg, cons_reg, cons;
 	unsigned long guilty;		/* bit: number of the device */
+	unsigned long mute;		/* whose invalidation is never answered */
+	unsigned long mute_alone;	/* in a run of its own */
 	bool silent;
 	bool void_run;			/* an invalidation since the last CMD_SYNC fails */
 	unsigned int run;		/* commands since then */
@@ -61,7 +63,9 @@ static int blame_poll_until_sync(struct arm_smmu_device *smmu,
 {
 	struct blame_ctx *ctx = container_of(smmu, struct blame_ctx, smmu);
 
-	while (!ctx->silent && ctx->cons != (ctx->prod_reg & QUEUE_MASK)) {
+	bool stuck = ctx->silent;
+
+	while (!stuck && ctx->cons != (ctx->prod_reg & QUEUE_MASK)) {
 		u64 cmd = le64_to_cpu(Q_ENT(&cmdq->q, ctx->cons)[0]);
 		unsigned int op = FIELD_GET(CMDQ_0_OP, cmd);
 		u32 nr = FIELD_GET(CMDQ_ATC_0_SID, cmd) - 1;
@@ -74,13 +78,18 @@ static int blame_poll_until_sync(struct arm_smmu_device *smmu,
 			ctx->in_run |= BIT(nr);
 			ctx->void_run |= ctx->guilty & BIT(nr);
 		} else if (op == CMDQ_OP_CMD_SYNC) {
+			stuck = (ctx->in_run & ctx->mute) ||
+				(ctx->in_run && ctx->in_run == ctx->mute_alone);
+			if (stuck)
+				break;
 			blame_sync(ctx, ctx->cons);
 		}
 		ctx->cons = (ctx->cons + 1) & QUEUE_MASK;
 	}
 	ctx->cons_reg = ctx->cons;
 	llq->cons = ctx->cons;
-	return ctx->silent ? -ETIMEDOUT : 0;
+	/* As if it had stood still for a second, wherever it is */
+	return stuck ? -ETIME : 0;
 }
 
 /* Entries of an array: @pasids of them for each device that is in @devs */
@@ -283,6 +292,68 @@ static void blame_stuck_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ctx->master[3].gate.skip);
 }
 
+/* Their abort STE is in memory, they are reported, and nobody may skip them yet */
+static void blame_expect_suspects(struct kunit *test, unsigned long no_answer,
+				  unsigned long unproven)
+{
+	struct blame_ctx *ctx = test->priv;
+	struct arm_smmu_ste abort;
+	unsigned int nr;
+
+	arm_smmu_make_abort_ste(&abort);
+	for (nr = 0; nr < BLAME_DEVS; nr++) {
+		bool shut = (no_answer | unproven) & BIT(nr);
+
+		KUNIT_EXPECT_EQ(test, (int)ctx->recovery[nr].reason,
+				no_answer & BIT(nr) ?
+					(int)IOMMU_BROKEN_ATC_NO_ANSWER :
+				unproven & BIT(nr) ?
+					(int)IOMMU_BROKEN_ATC_UNPROVEN :
+					(int)IOMMU_BROKEN_NONE);
+		KUNIT_EXPECT_EQ(test, ctx->master[nr].gate.shut, shut);
+		KUNIT_EXPECT_FALSE(test, ctx->master[nr].gate.skip);
+		KUNIT_EXPECT_EQ(test, shut,
+				ctx->table[nr + 1].data[0] == abort.data[0]);
+	}
+}
+
+/* atc_soft_timeout: those of the run at which the SMMU stands, and of no other */
+static void blame_no_answer_test(struct kunit *test)
+{
+	struct blame_ctx *ctx = test->priv;
+
+	ctx->mute = BIT(1);
+	blame_flush(ctx, blame_invs(test, BIT(0) | BIT(1), 4));
+	KUNIT_EXPECT_EQ(test, 1, atomic_long_read(&ctx->smmu.given_up_syncs));
+	blame_expect_suspects(test, BIT(0) | BIT(1), 0);
+	/* Once each, however many invalidations there were */
+	KUNIT_EXPECT_EQ(test, ctx->master[0].gate.close_seq, 1);
+
+	/* Both runs of this one are behind it */
+	blame_flush(ctx, blame_invs(test, BIT(2) | BIT(3), 1));
+	KUNIT_EXPECT_EQ(test, 3, atomic_long_read(&ctx->smmu.given_up_syncs));
+	blame_expect_suspects(test, BIT(0) | BIT(1), 0);
+
+	/* It has answered: now they can be fenced */
+	ctx->mute = 0;
+	KUNIT_EXPECT_EQ(test, 0, arm_smmu_gate_close(&ctx->master[0]));
+	KUNIT_EXPECT_TRUE(test, ctx->master[0].gate.skip);
+	KUNIT_EXPECT_EQ(test, ctx->cons, ctx->prod_reg & QUEUE_MASK);
+}
+
+/* Who was still to be asked is unproven */
+static void blame_no_answer_alone_test(struct kunit *test)
+{
+	struct blame_ctx *ctx = test->priv;
+
+	ctx->guilty = BIT(1);
+	ctx->mute_alone = BIT(1);
+	blame_flush(ctx, blame_invs(test, GENMASK(3, 0), 2));
+	KUNIT_EXPECT_EQ(test, ctx->timeouts, 1);
+	KUNIT_EXPECT_EQ(test, ctx->alone[0], 1);
+	blame_expect_suspects(test, BIT(1), BIT(2) | BIT(3));
+}
+
 /* Nothing is known about anybody */
 static void blame_silent_test(struct kunit *test)
 {
@@ -327,8 +398,10 @@ static void blame_guest_test(struct kunit *test)
 
 	ctx->silent = true;
 	KUNIT_EXPECT_EQ(test, -ETIMEDOUT,
-			arm_smmu_issue_atc_inv(&ctx->smmu, &ctx->smmu.cmdq, cmds,
-					       ARRAY_SIZE(cmds), blame_find, ctx));
+			arm_smmu_issue_atc_inv(&ctx->smmu, &ctx->smmu.cmdq,
+					       &cmds[1], ARRAY_SIZE(cmds) - 1,
+					       blame_find, ctx));
+	/* It stands at another command of the guest */
 	blame_expect(test, BIT(1), 0);
 }
 
@@ -372,6 +445,8 @@ static struct kunit_case blame_cases[] = {
 	KUNIT_CASE(blame_budget_test),
 	KUNIT_CASE(blame_batches_test),
 	KUNIT_CASE(blame_stuck_test),
+	KUNIT_CASE(blame_no_answer_test),
+	KUNIT_CASE(blame_no_answer_alone_test),
 	KUNIT_CASE(blame_silent_test),
 	KUNIT_CASE(blame_guest_test),
 	{}

@@ -16,9 +16,13 @@
  * it ends after two failures, or a second: who could not be asked by then is fenced as
  * well, as unproven.
  *
- * What this does not cover is a CMD_SYNC that does not complete at all: nobody knows then
- * what has become of the commands before it, and no others are executed, also none that
- * would fence anybody. The flush returns all the same, with an error in the log.
+ * A CMD_SYNC that does not complete at all is the normal case on PCIe, where a device
+ * may take a minute: no other command is executed meanwhile, also none that would fence
+ * anybody. Whose run the SMMU stands at stores the abort STEs of its devices and reports
+ * them, and the work item of the core fences them as soon as commands are executed again.
+ * The flush cannot wait for that. So this is the one case in which it returns although a
+ * device may still reach the memory, through its ATC or a cached STE: as every CMD_SYNC
+ * that somebody does not wait for, it is counted, in given_up_syncs, and logged.
  */
 #include <kunit/visibility.h>
 #include <linux/iommu.h>
@@ -57,6 +61,37 @@ arm_smmu_run_sole_master(struct arm_smmu_cmd *cmds, int n,
 	return sole;
 }
 
+/* The end of the invalidations for one StreamID that follow each other in a run */
+static int arm_smmu_run_next(struct arm_smmu_cmd *cmds, int n, int i)
+{
+	u32 sid = arm_smmu_cmd_sid(&cmds[i]);
+
+	do {
+		i++;
+	} while (i < n && arm_smmu_cmd_is_atc_inv(&cmds[i]) &&
+		 arm_smmu_cmd_sid(&cmds[i]) == sid);
+	return i;
+}
+
+/* The queue stands still: nobody can be asked, nor fenced in full */
+static void arm_smmu_run_suspect(struct arm_smmu_cmd *cmds, int n,
+				 arm_smmu_sid_to_master_fn find, void *arg,
+				 enum iommu_broken_reason reason)
+{
+	struct arm_smmu_master *master;
+	int i, next;
+
+	for (i = 0; i < n; i = next) {
+		next = i + 1;
+		if (!arm_smmu_cmd_is_atc_inv(&cmds[i]))
+			continue;
+		next = arm_smmu_run_next(cmds, n, i);
+		master = find(arg, arm_smmu_cmd_sid(&cmds[i]));
+		if (master && !arm_smmu_gate_skips_atc(master))
+			arm_smmu_gate_suspect(master, reason);
+	}
+}
+
 static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
 				 struct arm_smmu_cmdq *cmdq,
 				 struct arm_smmu_cmd *cmds, int n,
@@ -67,18 +102,15 @@ static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
 	int i, next, err, ret = 0;
 
 	for (i = 0; i < n; i = next) {
-		u32 sid = arm_smmu_cmd_sid(&cmds[i]);
 		struct arm_smmu_master *master;
 
 		next = i + 1;
 		if (!arm_smmu_cmd_is_atc_inv(&cmds[i]))
 			continue;
-		while (next < n && arm_smmu_cmd_is_atc_inv(&cmds[next]) &&
-		       arm_smmu_cmd_sid(&cmds[next]) == sid)
-			next++;
+		next = arm_smmu_run_next(cmds, n, i);
 
 		/* Fenced for another of its streams, or by somebody else */
-		master = find(arg, sid);
+		master = find(arg, arm_smmu_cmd_sid(&cmds[i]));
 		if (!master || arm_smmu_gate_skips_atc(master))
 			continue;
 
@@ -91,9 +123,15 @@ static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
 		}
 
 		err = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, &cmds[i], next - i);
-		/* Nobody can be asked, nor fenced, while the queue stands still */
-		if (err && err != -EIO)
-			return err;
+		if (err && err != -EIO) {
+			arm_smmu_run_suspect(&cmds[i], next - i, find, arg,
+					     err == -ETIME ?
+					     IOMMU_BROKEN_ATC_NO_ANSWER :
+					     IOMMU_BROKEN_ATC_UNPROVEN);
+			arm_smmu_run_suspect(&cmds[next], n - next, find, arg,
+					     IOMMU_BROKEN_ATC_UNPROVEN);
+			return -ETIMEDOUT;
+		}
 		if (err) {
 			failures++;
 			err = arm_smmu_gate_blame(master,
@@ -119,8 +157,8 @@ static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
  * Context: any in which commands can be issued. The caller is in the rcu_read_lock()
  * section in which it has found the devices and seen that they are not to be skipped; or
  * it holds the group mutex of the only one.
- * Return: 0; -ETIMEDOUT: a CMD_SYNC did not complete, and of who was not reported by
- * then nothing is known.
+ * Return: 0; -ETIMEDOUT: a CMD_SYNC did not complete. Who may be to blame is reported, but
+ * the SMMU may still use what it has cached of it; of the others nothing is known.
  */
 int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 			   struct arm_smmu_cmdq *cmdq,
@@ -131,8 +169,15 @@ int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 	int ret;
 
 	ret = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, cmds, n);
-	if (likely(ret != -EIO))
-		return ret;
+	if (likely(!ret))
+		return 0;
+	if (ret != -EIO) {
+		/* Who only waits for others does not accuse anybody */
+		if (ret == -ETIME)
+			arm_smmu_run_suspect(cmds, n, find, arg,
+					     IOMMU_BROKEN_ATC_NO_ANSWER);
+		return -ETIMEDOUT;
+	}
 
 	master = arm_smmu_run_sole_master(cmds, n, find, arg);
 	if (master)

@@ -216,6 +216,22 @@ int arm_smmu_gate_blame(struct arm_smmu_master *master,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_blame);
 
+/**
+ * arm_smmu_gate_suspect() - stop a device while the SMMU executes no commands
+ * @master: the device
+ * @reason: what it is reported for
+ *
+ * As arm_smmu_gate_blame(), without the commands: the abort STE is in memory, which the
+ * SMMU reads when it has not cached another one. The work item of the core does the rest.
+ *
+ * Context: as arm_smmu_gate_blame().
+ */
+void arm_smmu_gate_suspect(struct arm_smmu_master *master,
+			   enum iommu_broken_reason reason)
+{
+	arm_smmu_gate_shut(master, reason);
+}
+
 static bool arm_smmu_gate_has_ats(struct arm_smmu_master *master)
 {
 	return dev_is_pci(master->dev) &&

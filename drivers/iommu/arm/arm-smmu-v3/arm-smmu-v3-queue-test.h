@@ -46,6 +46,8 @@ static inline void queue_init_cmdq(struct kunit *test,
 	KUNIT_ASSERT_NOT_NULL(test, cmdq->valid_map);
 	cmdq->atc_timeout_map = kunit_kzalloc(test, QUEUE_ENTS / 8, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, cmdq->atc_timeout_map);
+	cmdq->owed_map = kunit_kzalloc(test, QUEUE_ENTS / 8, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, cmdq->owed_map);
 }
 
 static inline void queue_init_evtq(struct kunit *test,
