@@ -207,6 +207,26 @@ static void wait_msi_late_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&cmdq->owed), 2);
 }
 
+/* All of ours at once, and then those of others */
+static void wait_hw_busy(struct wait_ctx *ctx, s64 ms)
+{
+	WRITE_ONCE(ctx->cons_reg, ctx->to + ms / 100);
+}
+
+/* Others do not make it longer to wait for a completion that does not come */
+static void wait_msi_lost_test(struct kunit *test)
+{
+	struct wait_ctx *ctx = test->priv;
+
+	ctx->smmu.options = ARM_SMMU_OPT_MSIPOLL;
+	ctx->hw = wait_hw_busy;
+	ctx->to = 4;
+	KUNIT_EXPECT_EQ(test, 0, wait_issue(ctx, 2, 1, true));
+	KUNIT_EXPECT_GE(test, wait_ms(ctx), 1000);
+	KUNIT_EXPECT_LT(test, wait_ms(ctx), 3000);
+	KUNIT_EXPECT_EQ(test, wait_cons(ctx), 3);
+}
+
 static void wait_hw_msi(struct wait_ctx *ctx, s64 ms)
 {
 	u32 slot = (wait_prod(ctx) - 1) & QUEUE_MASK;
@@ -319,6 +339,7 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE_SLOW(wait_behind_then_own_test),
 	KUNIT_CASE_SLOW(wait_full_test),
 	KUNIT_CASE_SLOW(wait_msi_late_test),
+	KUNIT_CASE_SLOW(wait_msi_lost_test),
 	KUNIT_CASE_SLOW(wait_msi_later_one_test),
 	KUNIT_CASE_SLOW(wait_msi_given_up_test),
 	KUNIT_CASE_SLOW(wait_full_msi_comes_test),
