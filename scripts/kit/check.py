@@ -458,7 +458,7 @@ def run(everything=False):
     tally, names = Tally(), bases.supported()
     first, others = names[0], names[1:]
     planted = planted_names()
-    steps = Steps(10 + 2 * len(others) + (6 * len(others) if everything else 0))
+    steps = Steps(11 + 2 * len(others) + (6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
         prereq.need("base", "build", "vm", "lint", "model")
         splat.patterns(), splat.exceptions(), tests.load()
@@ -476,9 +476,11 @@ def run(everything=False):
         return tally.finish()
     if main.name != first:
         note(f"{first} is not to be had; the tests run on {main.name}")
-    with steps.step("lint (the quick part); tests of the kit; SPIN models", paths.LOGS / f"lint-{main.name}.log"):
-        for part in together.run([functools.partial(alone, "lint", quick_lint, main),
-                                  functools.partial(alone, "tests of the kit", kit_tests),
+    # Not beside the tests of the kit, some of which lint in the same place.
+    with steps.step("lint (the quick part)", paths.LOGS / f"lint-{main.name}.log"):
+        guarded(tally, "lint", quick_lint, tally, main)
+    with steps.step("tests of the kit; SPIN models of the protocol", paths.LOGS / "kit-tests.log"):
+        for part in together.run([functools.partial(alone, "tests of the kit", kit_tests),
                                   functools.partial(alone, "models", model.check, everything)]):
             tally.add(part)
     with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),

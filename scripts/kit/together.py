@@ -62,6 +62,7 @@ def run(jobs):
     An exception of one, or an interrupt, ends the programs of the others.
     """
     stop = threading.Event()
+    failures = []    # in the order of time: the others fail because of the first one
 
     def one(job):
         if stop.is_set():
@@ -69,16 +70,17 @@ def run(jobs):
         try:
             with in_one_piece():
                 return job()
-        except BaseException:
+        except BaseException as e:
+            failures.append(e)
             stop.set()
             raise
 
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=workers())
     waiting = [pool.submit(one, job) for job in jobs]
     try:
-        done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+        concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_EXCEPTION)
+        if failures:
+            raise failures[0]
         return [future.result() for future in waiting]
     except BaseException:
         stop.set()

@@ -58,7 +58,7 @@ FIXTURE_TEARDOWN(blame)
 }
 
 /* Map a page, and let a function write to it without an end */
-static void begin(FIXTURE_DATA(blame) *self, struct smtd *dev, u32 pasid)
+static void begin(FIXTURE_DATA(blame) * self, struct smtd *dev, u32 pasid)
 {
 	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
 	smtd_dma_start(dev, .iova = IOVA, .pasid = pasid, .ats = true, .period_us = 500);
@@ -66,7 +66,7 @@ static void begin(FIXTURE_DATA(blame) *self, struct smtd *dev, u32 pasid)
 }
 
 /* Unmap it. How long that took; what was counted before is in @self */
-static u64 unmap(FIXTURE_DATA(blame) *self, struct smtd *dev, u32 pasid)
+static u64 unmap(FIXTURE_DATA(blame) * self, struct smtd *dev, u32 pasid)
 {
 	u64 from, to;
 
@@ -80,7 +80,7 @@ static u64 unmap(FIXTURE_DATA(blame) *self, struct smtd *dev, u32 pasid)
 }
 
 /* The function does not reach the page any more. Errors that the unmap waited for */
-static u32 end(struct __test_metadata *_metadata, FIXTURE_DATA(blame) *self,
+static u32 end(struct __test_metadata *_metadata, FIXTURE_DATA(blame) * self,
 	       struct smtd *dev)
 {
 	u32 errors = smtd_read(dev, SMTD_SMMU_CERROR) - self->errors;
@@ -96,19 +96,19 @@ static u32 end(struct __test_metadata *_metadata, FIXTURE_DATA(blame) *self,
 }
 
 /* A kernel that has no recovery state is not waited for */
-static bool quarantined(const char *bdf)
+static bool is_quarantined(const char *bdf)
 {
 	return strcmp(smtd_recovery(bdf), "?") &&
 	       smtd_until(!strcmp(smtd_recovery(bdf), "quarantined atc-timeout"));
 }
 
 /* Whose recovery state is what, and the others work on */
-static void expect_one(struct __test_metadata *_metadata, FIXTURE_DATA(blame) *self,
+static void expect_one(struct __test_metadata *_metadata, FIXTURE_DATA(blame) * self,
 		       unsigned int guilty)
 {
 	unsigned int i;
 
-	ASSERT_TRUE(quarantined(bdfs[guilty]));
+	ASSERT_TRUE(is_quarantined(bdfs[guilty]));
 	smtd_map(self->iommu, self->iommu->ioas_id, self->mem + SMTD_PAGE,
 		 IOVA + SMTD_PAGE, SMTD_PAGE);
 	for (i = 0; i < FUNCTIONS; i++) {
@@ -180,7 +180,7 @@ TEST_F_TIMEOUT(blame, sixteen_pasids, TIMEOUT_S)
 	printf("# %u PASIDs: %u errors, unmap took %llu us\n", PASIDS, errors,
 	       (unsigned long long)us);
 	EXPECT_EQ(errors, 1);
-	ASSERT_TRUE(quarantined(bdfs[0]));
+	ASSERT_TRUE(is_quarantined(bdfs[0]));
 
 	smtd_inv_error(dev, ERROR_US, 0);
 	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);

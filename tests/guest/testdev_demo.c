@@ -4,9 +4,9 @@
  *
  * usage: testdev_demo FUNCTION
  *
- * The function writes to a page through its ATC and stops answering
- * invalidations; the SMMU is told so after a while. The page is unmapped, and the kernel is free to give it to
- * somebody else when the call has returned.
+ * The function writes to a page through its ATC and stops answering invalidations;
+ * the SMMU is told so after a while. The page is unmapped, and the kernel is free to
+ * give it to somebody else when the call has returned.
  *
  * Output, one event a line, as reset_timeline.c:
  *
