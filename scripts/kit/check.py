@@ -225,7 +225,7 @@ def one_test(tally, test, plain, patched, planted=(), everything=False):
             if test.show and mode == modes[0]:
                 show(test, result, shown[0])
     # An image of its own for a test that has failed on the base already takes too long for make check.
-    if everything:
+    if everything or (test.bites_alone and not test.base_fails):
         bites_elsewhere(tally, test, plain, patched, test.bites_with)
     elif not test.base_fails:
         bites_elsewhere(tally, test, plain, patched, test.bites_with and all_planted(patched))
@@ -245,9 +245,9 @@ def show(test, plain, patched):
 
 
 def all_planted(patched):
-    """Every defect that make check plants: in one image, which is built once, each test still has to see its own."""
+    """The defects that make check plants in one image, which is built once: each test still has to see its own."""
     return list(dict.fromkeys(slug for test in selected(patched.flavour, True, True, False, patched.base.version)
-                              if not test.base_fails for slug in test.bites_with))
+                              if not test.base_fails and not test.bites_alone for slug in test.bites_with))
 
 
 def bites_elsewhere(tally, test, plain, patched, defects):

@@ -48,6 +48,7 @@ class Test:
     host_check: str = ""
     bites_without: list = field(default_factory=list)    # patches to take out, where the test must fail
     bites_with: list = field(default_factory=list)       # tests/vm/planted/NAME.patch: where it must fail as well
+    bites_alone: str = ""        # why those defects cannot be in one image with others
     bites_how: str = ""          # regex that the failure must show
     show: str = ""               # regex of lines that make check prints, those of the base beside the series'
     planted: str = ""            # regex of the reason with which the runner must fail this test

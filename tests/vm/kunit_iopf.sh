@@ -9,6 +9,7 @@
 # base: none
 # kunit: arm_smmu_v3_iopf
 # bites-with: faults-without-a-queue
+# bites-alone: the kernel dies of it
 # bites-how: (?s)NULL pointer dereference.*Call trace:.*iopf_queue_add_device
 # timeout: 40
 
