@@ -11,6 +11,6 @@
 # bites-with: faults-without-a-queue
 # bites-alone: the kernel dies of it
 # bites-how: (?s)NULL pointer dereference.*Call trace:.*iopf_queue_add_device
-# timeout: 40
+# timeout: 90
 
 exit 0
