@@ -8,7 +8,7 @@ else: the same kernel gives the same figure, whatever the host is doing.
 import json
 import re
 
-from . import check, kbuild, paths, prereq, qemu, tests, tree, vm
+from . import check, kbuild, paths, prereq, proc, qemu, tests, tree, vm
 from .ui import KitError, Steps, note, relative, say
 
 OUT = paths.BUILD / "bench"
@@ -16,6 +16,12 @@ OUT = paths.BUILD / "bench"
 # Planted: no driver says in advance what can be attached. The patches themselves cannot be taken out, since later
 # ones stand on them.
 WITHOUT = ("no-test-dev",)
+
+# What the series may cost those who do not use ATS: with it, compared with the base.
+LIMITS = {"map": 1.005, "unmap": 1.005}
+
+# The loop that every unmap goes through, also of domains that no ATS has.
+LOOP = "__arm_smmu_domain_inv_range"
 
 COLUMNS = ("figure", "base", "without test_dev", "with test_dev", "with/without", "with/base")
 
@@ -46,6 +52,28 @@ def rows(base, without, with_it):
         raise KitError("the kernels do not give the same figures", "see the runs in build/runs/")
     return [{"figure": n, "base": base[n], "without test_dev": without[n], "with test_dev": with_it[n],
              "with/without": ratio(with_it[n], without[n]), "with/base": ratio(with_it[n], base[n])} for n in names]
+
+
+def beyond(data):
+    """The figures that are beyond their limits."""
+    return [f"{row['figure']}: {row['with/base']} of the base, at most {LIMITS[row['figure']]}"
+            for row in data if row["with/base"] > LIMITS.get(row["figure"], row["with/base"])]
+
+
+def disassembly(image):
+    """The instructions of LOOP, one a line, without addresses of their own."""
+    text = proc.output([f"{paths.CROSS}objdump", "-d", "--no-show-raw-insn", f"--disassemble={LOOP}",
+                        image.dir / "vmlinux"])
+    lines = [line.split(":", 1)[1].strip() for line in text.splitlines() if re.match(r"[0-9a-f]+:\t", line.strip())]
+    if not lines:
+        raise KitError(f"{image.name} has no {LOOP}", "mend LOOP in scripts/kit/bench.py")
+    return lines
+
+
+def counted(lines):
+    """How many instructions, loads and branches there are."""
+    return {"instructions": len(lines), "loads": sum(bool(re.match(r"ld", line)) for line in lines),
+            "branches": sum(bool(re.match(r"(b|bl|blr|br|b\.\w+|cbn?z|tbn?z)\s", line)) for line in lines)}
 
 
 def shown(value):
@@ -91,4 +119,16 @@ def run(base):
         say(f"  {line}")
     say()
     note(f"as data: {relative(where)}")
-    return 0
+    loops = {}
+    for name, image in (("base", plain), ("series", patched)):
+        lines = disassembly(image)
+        loops[name] = counted(lines)
+        (OUT / f"{base.name}-{name}.s").write_text("\n".join(lines) + "\n", encoding="ascii")
+    say(f"  {LOOP}(), base and series: "
+        + ", ".join(f"{loops['base'][what]} and {loops['series'][what]} {what}" for what in loops["base"]))
+    note(f"disassembly: {relative(OUT)}/{base.name}-base.s and -series.s")
+    wrong = beyond(data) + [f"{LOOP}() has more {what} than that of the base" for what in ("loads", "branches")
+                            if loops["series"][what] > loops["base"][what]]
+    for line in wrong:
+        note(f"TOO MUCH  {line}")
+    return 1 if wrong else 0

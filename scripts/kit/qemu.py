@@ -30,7 +30,7 @@ def log():
 def inputs():
     """Every file of ours that the program is made of."""
     return [BUILD, paths.TESTDEV / "regs.h",
-            *sorted(p for sub in ("patches", "hw", "include") for p in (paths.TESTDEV / "qemu" / sub).rglob("*")
+            *sorted(p for sub in ("patches", "hw", "include", "configs") for p in (paths.TESTDEV / "qemu" / sub).rglob("*")
                     if p.is_file())]
 
 

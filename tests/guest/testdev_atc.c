@@ -212,16 +212,25 @@ static int unmap_page(void *arg)
 	return smtd_unmap(dev->iommu, dev->iommu->ioas_id, IOVA, SMTD_PAGE);
 }
 
-/* How many waits for a CMD_SYNC the kernel says it gave up; -1 where it does not say */
-static int given_up(void)
+/* A counter of the SMMU's driver; -1 where there is none */
+static int counter(const char *name)
 {
-	char text[32];
-	FILE *file = popen("cat /sys/class/iommu/*/arm-smmu-v3/given_up_syncs 2> /dev/null", "r");
-	int n = file && fgets(text, sizeof(text), file) ? atoi(text) : -1;
+	char text[128];
+	FILE *file;
+	int n;
 
+	snprintf(text, sizeof(text), "cat /sys/class/iommu/*/arm-smmu-v3/%s 2> /dev/null", name);
+	file = popen(text, "r");
+	n = file && fgets(text, sizeof(text), file) ? atoi(text) : -1;
 	if (file)
 		pclose(file);
 	return n;
+}
+
+/* How many waits for a CMD_SYNC the kernel says it gave up */
+static int given_up(void)
+{
+	return counter("given_up_syncs");
 }
 
 /*
@@ -274,6 +283,73 @@ TEST_F_TIMEOUT(atc, who_does_not_answer_in_time_is_fenced_later, TIMEOUT_S)
 	smtd_dma_stop(dev);
 	EXPECT_EQ(smtd_violations(dev), 0);
 	EXPECT_EQ(smtd_dma_run(self->innocent, .iova = IOVA + SMTD_PAGE, .ats = true), 1);
+
+	smtd_unmark_all(dev);
+	ASSERT_EQ(smtd_reset(dev), 0);
+	EXPECT_STREQ(smtd_recovery(guilty_bdf), SMTD_ACTIVE);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .ats = true), 1);
+}
+
+/*
+ * Each of the functions is alone below a port. Nobody can fence the one that does not
+ * answer as long as the queue stands still, but the port need not forward what it
+ * sends: the page is not written from the moment at which the unmap returns. When the
+ * queue goes on the fence is complete, and the port forwards again, which the function
+ * needs when it has been reset. The other port forwards all the time.
+ */
+TEST_F_TIMEOUT(atc, who_does_not_answer_is_stopped_at_its_port, TIMEOUT_S)
+{
+	struct smtd *dev = self->guilty;
+	int before = given_up();
+	u64 begin, word;
+	u32 ioas, sent;
+
+	ioas = smtd_ioas_alloc(self->iommu);
+	ASSERT_EQ(smtd_attach(self->innocent, ioas), 0);
+	smtd_map(self->iommu, ioas, self->mem + SMTD_PAGE, IOVA, SMTD_PAGE);
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
+	smtd_dma_start(self->innocent, .iova = IOVA, .ats = true, .period_us = 1000);
+	smtd_dma_start(dev, .iova = IOVA, .ats = true, .period_us = 1000);
+	ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_ATC_HIT, 5));
+	ASSERT_TRUE(smtd_wait_stat(self->innocent, SMTD_S_ATC_HIT, 5));
+
+	smtd_inv_mode(dev, SMTD_INV_NEVER);
+	begin = smtd_now_us();
+	EXPECT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, IOVA, SMTD_PAGE), 0);
+	smtd_mark_freed(dev, IOVA, 0);
+	word = smtd_word(self->mem, 0);
+	ASSERT_GE(smtd_read(dev, SMTD_INV_PENDING), 1);
+	sent = smtd_stat(self->innocent, SMTD_S_OK);
+	EXPECT_TRUE(smtd_wait_tries(dev, TRIES));
+	printf("# unmap took %llu us, then %llu writes to the page; given up: %d, stopped: %d, it is %s\n",
+	       (unsigned long long)(smtd_now_us() - begin),
+	       (unsigned long long)(smtd_word(self->mem, 0) - word), given_up() - before,
+	       counter("isolated_syncs"), smtd_recovery(guilty_bdf));
+	EXPECT_EQ(smtd_violations(dev), 0);
+	EXPECT_EQ(smtd_word(self->mem, 0), word);
+	EXPECT_GE(smtd_stat(dev, SMTD_S_PORT), TRIES);
+	EXPECT_STREQ(smtd_recovery(guilty_bdf), "broken atc-no-answer");
+	/* The work item waits for the queue as well, and may have given up by now */
+	EXPECT_GE(given_up(), before + 1);
+	EXPECT_EQ(counter("isolated_syncs"), 1);
+
+	EXPECT_TRUE(smtd_wait_tries(self->innocent, TRIES));
+	EXPECT_GE(smtd_stat(self->innocent, SMTD_S_OK), sent + TRIES);
+	EXPECT_EQ(smtd_stat(self->innocent, SMTD_S_PORT), 0);
+
+	/* An answer that invalidates nothing */
+	smtd_inv_mode(dev, SMTD_INV_PROMPT);
+	smtd_write(dev, SMTD_INV_RELEASE, SMTD_INV_RELEASE_UR);
+	ASSERT_TRUE(strcmp(smtd_recovery(guilty_bdf), "?") &&
+		    smtd_until(!strcmp(smtd_recovery(guilty_bdf),
+				       "quarantined atc-no-answer")));
+	sent = smtd_stat(dev, SMTD_S_PORT);
+	EXPECT_TRUE(smtd_wait_tries(dev, TRIES));
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_PORT), sent);
+	EXPECT_EQ(smtd_violations(dev), 0);
+	smtd_dma_stop(dev);
+	smtd_dma_stop(self->innocent);
 
 	smtd_unmark_all(dev);
 	ASSERT_EQ(smtd_reset(dev), 0);

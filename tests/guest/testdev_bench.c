@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What attaching costs, in instructions.
+ * What attaching and mapping cost, in instructions.
  *
- * usage: testdev_bench [options of kselftest_harness.h] FUNCTION MEMBER
+ * usage: testdev_bench [options of kselftest_harness.h] FUNCTION MEMBER PLAIN
  *
- * Both are bound to vfio-pci. FUNCTION has PASIDs and a group of its own, MEMBER is
- * one of three functions in a group. The machine runs on counted time: an instruction
+ * All are bound to vfio-pci. FUNCTION has PASIDs and a group of its own, MEMBER is
+ * one of three functions in a group, PLAIN is a function without ATS. The machine runs on counted time: an instruction
  * takes NS_PER_INSN, and nothing else takes any. Every figure is the least of several
  * batches, since the timer interrupt runs in some of them.
  *
@@ -25,7 +25,10 @@
 #define ROUNDS		16
 #define PASID		5
 
-static const char *function_bdf, *member_bdf;
+#define PASIDS		16
+#define IOVA		0x40000000ULL
+
+static const char *function_bdf, *member_bdf, *plain_bdf;
 
 static u64 now_ns(void)
 {
@@ -156,11 +159,90 @@ TEST_F(bench, pasid)
 	ASSERT_EQ(smtd_detach(self->dev), 0);
 }
 
+FIXTURE(maps) {
+	struct iommu *iommu;
+	struct vfio_pci_device *plain;
+	struct smtd *dev;
+};
+
+/* What is attached to the domain of the address space */
+FIXTURE_VARIANT(maps) {
+	const char *what;
+	bool ats;
+	int pasids;
+};
+
+FIXTURE_VARIANT_ADD(maps, plain) {
+	.what = "",
+};
+
+FIXTURE_VARIANT_ADD(maps, ats) {
+	.what = "-ats",
+	.ats = true,
+};
+
+FIXTURE_VARIANT_ADD(maps, ats_pasids) {
+	.what = "-ats-pasids",
+	.ats = true,
+	.pasids = PASIDS,
+};
+
+FIXTURE_SETUP(maps)
+{
+	int pt;
+
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	if (!variant->ats) {
+		self->plain = vfio_pci_device_init(plain_bdf, self->iommu);
+		return;
+	}
+	self->dev = smtd_open(function_bdf, self->iommu);
+	pt = smtd_hwpt_alloc(self->dev, self->iommu->ioas_id, SMTD_HWPT_PASID, 0);
+	ASSERT_GT(pt, 0);
+	ASSERT_EQ(smtd_attach(self->dev, pt), 0);
+	ASSERT_TRUE(smtd_ats_enabled(function_bdf));
+	for (int pasid = 1; pasid <= variant->pasids; pasid++)
+		ASSERT_EQ(smtd_attach_pasid(self->dev, pasid, pt), 0);
+}
+
+FIXTURE_TEARDOWN(maps)
+{
+	if (self->plain)
+		vfio_pci_device_cleanup(self->plain);
+	else
+		smtd_close(self->dev);
+	iommu_cleanup(self->iommu);
+}
+
+TEST_F(maps, page)
+{
+	char names[2][64];
+	struct figure map = { .name = names[0] };
+	struct figure unmap = { .name = names[1] };
+	u32 ioas = self->iommu->ioas_id;
+	void *mem = smtd_alloc(1);
+
+	snprintf(names[0], sizeof(names[0]), "map%s", variant->what);
+	snprintf(names[1], sizeof(names[1]), "unmap%s", variant->what);
+	for (int batch = 0; batch < BATCHES; batch++) {
+		for (int i = 0; i < ROUNDS; i++) {
+			FIGURE(&map, (smtd_map(self->iommu, ioas, mem, IOVA, SMTD_PAGE), 0));
+			ASSERT_EQ(FIGURE(&unmap, smtd_unmap(self->iommu, ioas, IOVA,
+							    SMTD_PAGE)), 0);
+		}
+		figure_end_batch(&map);
+		figure_end_batch(&unmap);
+	}
+	figure_print(&map);
+	figure_print(&unmap);
+}
+
 int main(int argc, char *argv[])
 {
-	char **bdfs = smtd_functions(&argc, argv, 2);
+	char **bdfs = smtd_functions(&argc, argv, 3);
 
 	function_bdf = bdfs[0];
 	member_bdf = bdfs[1];
+	plain_bdf = bdfs[2];
 	return test_harness_run(argc, argv);
 }

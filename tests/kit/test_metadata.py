@@ -182,6 +182,22 @@ class Refused(unittest.TestCase):
         used = {slug for test in tests.load().values() for slug in test.bites_with}
         self.assertEqual(known, used | set(bench.WITHOUT))
 
+    def test_bench_has_limits_that_can_be_exceeded(self):
+        def row(name, value):
+            return {"figure": name, "with/base": value}
+
+        self.assertEqual(bench.beyond([row("map", 1.005), row("unmap", 0.9), row("attach", 1.2)]), [])
+        self.assertEqual(bench.beyond([row("map", 1.0), row("unmap", 1.0051)]),
+                         ["unmap: 1.0051 of the base, at most 1.005"])
+        names = (paths.ROOT / "tests/guest/testdev_bench.c").read_text(encoding="ascii")
+        for figure in bench.LIMITS:
+            self.assertIn(f'"{figure}%s"', names)
+
+    def test_bench_counts_loads_and_branches(self):
+        lines = ["ldr\tx0, [x1]", "add\tx0, x0, #0x1", "cbz\tx0, 10 <f+0x10>", "b.eq\t20 <f>", "bic\tx0, x1, x2",
+                 "ldp\tx0, x1, [sp]", "tbnz\tw0, #1, 4 <f>", "ret"]
+        self.assertEqual(bench.counted(lines), {"instructions": 8, "loads": 2, "branches": 3})
+
     def test_key_given_twice_loses_nothing(self):
         test = self.parse(GOOD + "# programs: a\n# programs: b\n")
         self.assertEqual(test.programs, ["a", "b"])

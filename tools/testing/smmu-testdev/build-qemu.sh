@@ -58,7 +58,7 @@ for p in "$here"/qemu/patches/*.patch; do
 	patch -p1 --no-backup-if-mismatch --forward --fuzz=0 < "$p" > "$out/patch.log" 2>&1 ||
 		{ tail -n 12 "$out/patch.log" >&2; die "${p##*/} does not apply to QEMU $version"; }
 done
-(cd "$here/qemu" && find hw include -type f) | while read -r f; do
+(cd "$here/qemu" && find hw include configs -type f) | while read -r f; do
 	install -D -m 644 "$here/qemu/$f" "$f"
 done
 install -D -m 644 "$here/regs.h" include/hw/misc/smmu-testdev-regs.h
@@ -70,6 +70,7 @@ rm -rf "$out/fresh"
 cd "$out/tree/build"
 args=(--python=/usr/bin/python3 ${CC:+--cc="$CC"}
 	--target-list=aarch64-softmmu --without-default-features
+	--without-default-devices --with-devices-aarch64=smmu-testdev
 	--enable-system --enable-tcg --enable-fdt=system --enable-pixman
 	--enable-trace-backends=log --disable-docs --disable-download
 	--disable-install-blobs --disable-debug-info --disable-werror)

@@ -344,7 +344,9 @@
 #define  SMTD_S_RESET_OK	15
 /* ... and those that were refused, in whatever way */
 #define  SMTD_S_RESET_FAULT	16
-#define  SMTD_S_COUNT		17
+/* stopped at a port above, whose Bus Master Enable is clear; retries excepted */
+#define  SMTD_S_PORT		17
+#define  SMTD_S_COUNT		18
 /* WO: sets the statistics to zero */
 #define SMTD_STAT_CLEAR		0x1fc
 

@@ -18,11 +18,15 @@
  *
  * A CMD_SYNC that does not complete at all is the normal case on PCIe, where a device
  * may take a minute: no other command is executed meanwhile, also none that would fence
- * anybody. Whose run the SMMU stands at stores the abort STEs of its devices and reports
- * them, and the work item of the core fences them as soon as commands are executed again.
- * The flush cannot wait for that. So this is the one case in which it returns although a
- * device may still reach the memory, through its ATC or a cached STE: as every CMD_SYNC
- * that somebody does not wait for, it is counted, in given_up_syncs, and logged.
+ * anybody. Whose run the SMMU stands at stores the abort STEs of its devices, has the
+ * ports above stop what they send, and reports them; the work item of the core fences
+ * them as soon as commands are executed again. The flush cannot wait for that.
+ *
+ * A port can be used where a device is alone below it. Elsewhere, and for who only waits
+ * behind others, this is the one case in which a flush returns although a device may
+ * still reach the memory, through its ATC or a cached STE. Every CMD_SYNC that somebody
+ * does not wait for is logged and counted, in given_up_syncs, and in isolated_syncs as
+ * well if everything that it is about was stopped at its port.
  */
 #include <kunit/visibility.h>
 #include <linux/iommu.h>
@@ -73,12 +77,16 @@ static int arm_smmu_run_next(struct arm_smmu_cmd *cmds, int n, int i)
 	return i;
 }
 
-/* The queue stands still: nobody can be asked, nor fenced in full */
-static void arm_smmu_run_suspect(struct arm_smmu_cmd *cmds, int n,
+/*
+ * The queue stands still: nobody can be asked, nor fenced in full. True if all of them
+ * were stopped at their ports.
+ */
+static bool arm_smmu_run_suspect(struct arm_smmu_cmd *cmds, int n,
 				 arm_smmu_sid_to_master_fn find, void *arg,
 				 enum iommu_broken_reason reason)
 {
 	struct arm_smmu_master *master;
+	bool isolated = true;
 	int i, next;
 
 	for (i = 0; i < n; i = next) {
@@ -87,9 +95,11 @@ static void arm_smmu_run_suspect(struct arm_smmu_cmd *cmds, int n,
 			continue;
 		next = arm_smmu_run_next(cmds, n, i);
 		master = find(arg, arm_smmu_cmd_sid(&cmds[i]));
-		if (master && !arm_smmu_gate_skips_atc(master))
-			arm_smmu_gate_suspect(master, reason);
+		if (master && !arm_smmu_gate_skips_atc(master) &&
+		    !arm_smmu_gate_suspect(master, reason))
+			isolated = false;
 	}
+	return isolated;
 }
 
 static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
@@ -124,12 +134,18 @@ static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
 
 		err = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, &cmds[i], next - i);
 		if (err && err != -EIO) {
-			arm_smmu_run_suspect(&cmds[i], next - i, find, arg,
-					     err == -ETIME ?
-					     IOMMU_BROKEN_ATC_NO_ANSWER :
-					     IOMMU_BROKEN_ATC_UNPROVEN);
-			arm_smmu_run_suspect(&cmds[next], n - next, find, arg,
-					     IOMMU_BROKEN_ATC_UNPROVEN);
+			bool isolated;
+
+			isolated = arm_smmu_run_suspect(&cmds[i], next - i,
+							find, arg,
+							err == -ETIME ?
+							IOMMU_BROKEN_ATC_NO_ANSWER :
+							IOMMU_BROKEN_ATC_UNPROVEN);
+			isolated &= arm_smmu_run_suspect(&cmds[next], n - next,
+							 find, arg,
+							 IOMMU_BROKEN_ATC_UNPROVEN);
+			if (isolated && !ret)
+				atomic_long_inc(&smmu->isolated_syncs);
 			return -ETIMEDOUT;
 		}
 		if (err) {
@@ -157,8 +173,9 @@ static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
  * Context: any in which commands can be issued. The caller is in the rcu_read_lock()
  * section in which it has found the devices and seen that they are not to be skipped; or
  * it holds the group mutex of the only one.
- * Return: 0; -ETIMEDOUT: a CMD_SYNC did not complete. Who may be to blame is reported, but
- * the SMMU may still use what it has cached of it; of the others nothing is known.
+ * Return: 0; -ETIMEDOUT: a CMD_SYNC did not complete. Who may be to blame is reported, and
+ * stopped at the port above where that is possible, but the SMMU may still use what it
+ * has cached of it; of the others nothing is known.
  */
 int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 			   struct arm_smmu_cmdq *cmdq,
@@ -173,9 +190,10 @@ int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 		return 0;
 	if (ret != -EIO) {
 		/* Who only waits for others does not accuse anybody */
-		if (ret == -ETIME)
-			arm_smmu_run_suspect(cmds, n, find, arg,
-					     IOMMU_BROKEN_ATC_NO_ANSWER);
+		if (ret == -ETIME &&
+		    arm_smmu_run_suspect(cmds, n, find, arg,
+					 IOMMU_BROKEN_ATC_NO_ANSWER))
+			atomic_long_inc(&smmu->isolated_syncs);
 		return -ETIMEDOUT;
 	}
 

@@ -105,12 +105,25 @@ bool arm_smmu_gate_store(struct arm_smmu_entry_writer *writer, __le64 *entry,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_store);
 
+/* The port above is not needed any more: the STE does it, or the gate is opened */
+static void arm_smmu_gate_end_isolation(struct arm_smmu_master *master)
+{
+	lockdep_assert_held(&master->gate.lock);
+
+	if (master->gate.isolated)
+		pci_unisolate_dma(to_pci_dev(master->dev));
+	master->gate.isolated = false;
+}
+
 /*
- * Stores only. Counts also when the gate is shut: unfence must not open over it. With
- * a reason the device is reported, before anybody can open the gate again.
+ * Stores only, and with @isolate an access to the port above. Counts also when the gate
+ * is shut: unfence must not open over it. With a reason the device is reported, before
+ * anybody can open the gate again.
+ *
+ * Return: true if nothing of the device passes the port above.
  */
-static void arm_smmu_gate_shut(struct arm_smmu_master *master,
-			       enum iommu_broken_reason reason)
+static bool arm_smmu_gate_shut(struct arm_smmu_master *master,
+			       enum iommu_broken_reason reason, bool isolate)
 {
 	struct arm_smmu_gate *gate = &master->gate;
 	struct arm_smmu_ste abort, *step;
@@ -127,14 +140,17 @@ static void arm_smmu_gate_shut(struct arm_smmu_master *master,
 						 master->streams[i].id);
 		WRITE_ONCE(step->data[0], abort.data[0]);
 	}
+	if (isolate && !gate->isolated && dev_is_pci(master->dev))
+		gate->isolated = pci_isolate_dma(to_pci_dev(master->dev));
 	if (reason != IOMMU_BROKEN_NONE)
 		iommu_report_device_broken(master->dev, reason);
+	return gate->isolated;
 }
 
 VISIBLE_IF_KUNIT
 void arm_smmu_gate_close_stores(struct arm_smmu_master *master)
 {
-	arm_smmu_gate_shut(master, IOMMU_BROKEN_NONE);
+	arm_smmu_gate_shut(master, IOMMU_BROKEN_NONE, false);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close_stores);
 
@@ -149,8 +165,10 @@ void arm_smmu_gate_close_synced(struct arm_smmu_master *master)
 
 	guard(raw_spinlock_irqsave)(&gate->lock);
 
-	if (gate->shut)
-		WRITE_ONCE(gate->skip, true);
+	if (!gate->shut)
+		return;
+	WRITE_ONCE(gate->skip, true);
+	arm_smmu_gate_end_isolation(master);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close_synced);
 
@@ -211,7 +229,7 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_close);
 int arm_smmu_gate_blame(struct arm_smmu_master *master,
 			enum iommu_broken_reason reason)
 {
-	arm_smmu_gate_shut(master, reason);
+	arm_smmu_gate_shut(master, reason, false);
 	return arm_smmu_gate_sync(master);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_blame);
@@ -222,14 +240,17 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_blame);
  * @reason: what it is reported for
  *
  * As arm_smmu_gate_blame(), without the commands: the abort STE is in memory, which the
- * SMMU reads when it has not cached another one. The work item of the core does the rest.
+ * SMMU reads when it has not cached another one. Where the device is alone below a port
+ * of PCIe it is stopped there, until the gate has been closed in full. The work item of
+ * the core does that.
  *
  * Context: as arm_smmu_gate_blame().
+ * Return: true if nothing of the device passes the port above it.
  */
-void arm_smmu_gate_suspect(struct arm_smmu_master *master,
+bool arm_smmu_gate_suspect(struct arm_smmu_master *master,
 			   enum iommu_broken_reason reason)
 {
-	arm_smmu_gate_shut(master, reason);
+	return arm_smmu_gate_shut(master, reason, true);
 }
 
 static bool arm_smmu_gate_has_ats(struct arm_smmu_master *master)
@@ -493,13 +514,16 @@ int arm_smmu_fence_dev(struct device *dev)
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_fence_dev);
 
 /* Closed since @seq was taken? If not, word 0 may be stored from here on. */
-static bool arm_smmu_gate_open(struct arm_smmu_gate *gate, u32 seq)
+static bool arm_smmu_gate_open(struct arm_smmu_master *master, u32 seq)
 {
+	struct arm_smmu_gate *gate = &master->gate;
+
 	guard(raw_spinlock_irqsave)(&gate->lock);
 
 	if (gate->close_seq != seq || gate->skip)
 		return false;
 	WRITE_ONCE(gate->shut, false);
+	arm_smmu_gate_end_isolation(master);
 	return true;
 }
 
@@ -537,7 +561,7 @@ int arm_smmu_gate_unfence(struct arm_smmu_master *master)
 	 */
 	arm_smmu_gate_wait_flushes(master);
 
-	if (!arm_smmu_gate_open(gate, seq))
+	if (!arm_smmu_gate_open(master, seq))
 		return -EIO;
 
 	arm_smmu_write_stes(master, &gate->ste);
@@ -604,7 +628,8 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_init);
  * array, but may be in a copy that a flush still walks.
  *
  * A gate that is shut leaves its abort STE behind, also where the device was released
- * to identity. The next one who attaches it finds a new gate.
+ * to identity. The next one who attaches it finds a new gate. A port at which the device
+ * is stopped stays so until there is something else below it.
  *
  * Context: may sleep.
  */

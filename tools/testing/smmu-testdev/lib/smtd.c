@@ -37,6 +37,7 @@ static const char * const stat_name[SMTD_S_COUNT] = {
 	[SMTD_S_BUSY] = "busy",
 	[SMTD_S_RESET_OK] = "reset-ok",
 	[SMTD_S_RESET_FAULT] = "reset-fault",
+	[SMTD_S_PORT] = "port",
 };
 
 static const char * const viol_name[SMTD_V_KINDS] = {
@@ -315,7 +316,7 @@ static u32 smtd_tries(struct smtd *d)
 {
 	static const unsigned int ends[] = {
 		SMTD_S_OK, SMTD_S_FAULT, SMTD_S_STALL, SMTD_S_ATS_NONE, SMTD_S_ATS_UR,
-		SMTD_S_ATS_CA, SMTD_S_FORBIDDEN,
+		SMTD_S_ATS_CA, SMTD_S_FORBIDDEN, SMTD_S_PORT,
 	};
 	u32 sum = 0;
 	int i;

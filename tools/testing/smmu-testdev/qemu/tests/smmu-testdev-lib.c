@@ -22,7 +22,7 @@ static int pf = -1;
 static const char *const stat_name[SMTD_S_COUNT] = {
 	"ok", "fault", "stall", "retry", "abort", "atc_hit", "atc_fill",
 	"ats_none", "ats_ur", "ats_ca", "forbidden", "inv_rx", "inv_done",
-	"reset", "busy", "reset_ok", "reset_fault",
+	"reset", "busy", "reset_ok", "reset_fault", "port",
 };
 
 double now(void)

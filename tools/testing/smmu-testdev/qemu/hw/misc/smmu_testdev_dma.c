@@ -8,6 +8,8 @@
 #include "smmu_testdev.h"
 #include "exec/address-spaces.h"
 #include "hw/pci/msi.h"
+#include "hw/pci/pci_bridge.h"
+#include "hw/pci/pci_bus.h"
 #include "trace.h"
 
 /* ---- the oracle ---- */
@@ -156,6 +158,26 @@ static void td_xfer_ats(SMMUTestDev *d, TdXfer *x)
     td_data(d, x, &address_space_memory, pa, true);
 }
 
+/*
+ * A port forwards memory requests upstream, translated ones and Translation
+ * Requests among them, only while its own Bus Master Enable is set (PCIe Base
+ * 7.5.1.1.3). Completions and messages, so the answer to an invalidation, pass.
+ */
+static bool td_forwarded(SMMUTestDev *d)
+{
+    PCIBus *bus = pci_get_bus(&d->parent_obj);
+
+    while (!pci_bus_is_root(bus)) {
+        PCIDevice *port = pci_bridge_get_device(bus);
+
+        if (!(pci_get_word(port->config + PCI_COMMAND) & PCI_COMMAND_MASTER)) {
+            return false;
+        }
+        bus = pci_get_bus(port);
+    }
+    return true;
+}
+
 /* Presents one transaction; afterwards it is idle, stalled or ready again */
 static void td_xfer(SMMUTestDev *d, TdXfer *x)
 {
@@ -172,6 +194,10 @@ static void td_xfer(SMMUTestDev *d, TdXfer *x)
      */
     if (!retry && (td_absent(d) ||
                    (!d->rude && (td_in_reset(d) || !td_bus_master(d))))) {
+        return;
+    }
+    if (!retry && !td_forwarded(d)) {
+        td_refused(d, SMTD_S_PORT);
         return;
     }
     if (!retry && (d->ctrl & SMTD_CTRL_ATS) && (d->rude || td_ats_enabled(d))) {
@@ -236,7 +262,8 @@ void td_run(void *opaque)
         }
     }
     if (d->ep.smmu && (d->ctrl & SMTD_CTRL_IRQ) &&
-        msi_enabled(&d->parent_obj) && td_bus_master(d) && !td_dead(d)) {
+        msi_enabled(&d->parent_obj) && td_bus_master(d) && td_forwarded(d) &&
+        !td_dead(d)) {
         trace_smmutd_msi(smmuv3_ep_sid(&d->ep));
         msi_notify(&d->parent_obj, 0);
     }
