@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/kernel.h>
+
 #include "smtd.h"
 
 #include "../kselftest_harness.h"
@@ -206,6 +208,167 @@ TEST_F_TIMEOUT(blame, an_error_that_repeats, TIMEOUT_S)
 	EXPECT_EQ(errors, 8);
 	expect_one(_metadata, self, 3);
 	ASSERT_EQ(smtd_reset(dev), 0);
+}
+
+/*
+ * One letter for each function: active, fenced because its time ran out (t), fenced
+ * because nobody could ask it any more (u), or something else
+ */
+static const char *states(void)
+{
+	static const struct {
+		const char *state;
+		char letter;
+	} known[] = {
+		{ SMTD_ACTIVE, 'a' },
+		{ "quarantined atc-timeout", 't' },
+		{ "quarantined atc-unproven", 'u' },
+	};
+	static char text[FUNCTIONS + 1];
+	unsigned int i, k;
+
+	for (i = 0; i < FUNCTIONS; i++) {
+		const char *state = smtd_recovery(bdfs[i]);
+
+		text[i] = '?';
+		for (k = 0; k < ARRAY_SIZE(known); k++)
+			if (!strcmp(state, known[k].state))
+				text[i] = known[k].letter;
+	}
+	return text;
+}
+
+/* A kernel that has no recovery state is not waited for */
+static bool states_become(const char *expected)
+{
+	return strcmp(smtd_recovery(bdfs[0]), "?") && smtd_until(!strcmp(states(), expected));
+}
+
+/* All eight write to the page through their ATCs, and those that are guilty (g) go deaf */
+static void begin_all(FIXTURE_DATA(blame) * self, const char *guilty)
+{
+	unsigned int i;
+
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, SMTD_PAGE);
+	for (i = 0; i < FUNCTIONS; i++) {
+		smtd_stat_clear(self->dev[i]);
+		smtd_dma_start(self->dev[i], .iova = IOVA, .ats = true, .period_us = 1000);
+	}
+	for (i = 0; i < FUNCTIONS; i++) {
+		VFIO_ASSERT_TRUE(smtd_wait_stat(self->dev[i], SMTD_S_ATC_HIT, 5));
+		if (guilty[i] == 'g')
+			smtd_inv_error(self->dev[i], ERROR_US, 0);
+	}
+}
+
+/* None of the eight reaches the page, the guilty no more than the others */
+static void end_all(struct __test_metadata *_metadata, FIXTURE_DATA(blame) * self)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUNCTIONS; i++)
+		EXPECT_TRUE(smtd_wait_tries(self->dev[i], TRIES));
+	for (i = 0; i < FUNCTIONS; i++)
+		smtd_dma_stop(self->dev[i]);
+	EXPECT_EQ(smtd_violations(self->dev[0]), 0);
+	for (i = 0; i < FUNCTIONS; i++)
+		smtd_unmark_all(self->dev[i]);
+	smtd_violations_clear(self->dev[0]);
+}
+
+/* Those that are active go on, alone: an unmap asks nobody else, and costs no error. */
+static void active_ones_go_on(struct __test_metadata *_metadata, FIXTURE_DATA(blame) * self,
+			      const char *then)
+{
+	u64 iova = IOVA + SMTD_PAGE;
+	u32 errors, sent, active = 0;
+	unsigned int i;
+
+	smtd_map(self->iommu, self->iommu->ioas_id, self->mem + SMTD_PAGE, iova, SMTD_PAGE);
+	for (i = 0; i < FUNCTIONS; i++) {
+		u32 writes = then[i] == 'a';
+
+		EXPECT_EQ(smtd_dma_run(self->dev[i], .iova = iova, .ats = true), writes);
+		active += writes;
+	}
+	errors = smtd_read(self->dev[0], SMTD_SMMU_CERROR);
+	sent = smtd_read(self->dev[0], SMTD_SMMU_INV_SENT);
+	ASSERT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, iova, SMTD_PAGE), 0);
+	EXPECT_EQ(smtd_read(self->dev[0], SMTD_SMMU_CERROR), errors);
+	EXPECT_EQ(smtd_read(self->dev[0], SMTD_SMMU_INV_SENT) - sent, active);
+	EXPECT_STREQ(states(), then);
+}
+
+/* A reset lifts each fence, which was counted once, and nobody else's count has moved. */
+static void all_recover(struct __test_metadata *_metadata, FIXTURE_DATA(blame) * self,
+			const char *then, const int *quarantines)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUNCTIONS; i++) {
+		bool fenced = then[i] != 'a';
+
+		EXPECT_EQ(smtd_quarantines(bdfs[i]) - quarantines[i], fenced);
+		smtd_inv_answer(self->dev[i]);
+		if (!fenced)
+			continue;
+		ASSERT_EQ(smtd_reset(self->dev[i]), 0);
+		EXPECT_STREQ(smtd_recovery(bdfs[i]), SMTD_ACTIVE);
+	}
+}
+
+/*
+ * Scenario 30c. Several do not answer. The run of eight fails for one error, then
+ * each is asked alone in the order of their StreamIDs, until two have failed: that is
+ * the budget. Who comes after the second one is fenced unasked, guilty or not, so it
+ * is three errors however many are guilty, and who has answered before stays active.
+ */
+TEST_F_TIMEOUT(blame, k_of_n_guilty, TIMEOUT_S)
+{
+	static const struct {
+		const char *guilty, *then;
+	} rounds[] = {
+		{ "gg......", "ttuuuuuu" },	/* nobody innocent is asked */
+		{ "g......g", "taaaaaat" },	/* everybody innocent is */
+		{ "...g..g.", "aaataatu" },
+		{ ".g..g..g", "ataatuuu" },	/* one guilty among the unasked */
+		{ ".....ggg", "aaaaattu" },
+		{ "gggggggg", "ttuuuuuu" },
+	};
+	unsigned int r, i;
+
+	/* The order of the addresses is that of the StreamIDs, and so that of the run. */
+	for (i = 1; i < FUNCTIONS; i++)
+		ASSERT_LT(self->dev[i - 1]->sid, self->dev[i]->sid);
+
+	for (r = 0; r < ARRAY_SIZE(rounds); r++) {
+		const char *guilty = rounds[r].guilty, *then = rounds[r].then;
+		u32 asked = strrchr(then, 't') - then + 1;
+		int quarantines[FUNCTIONS];
+		u32 errors, sent;
+		u64 us;
+
+		for (i = 0; i < FUNCTIONS; i++)
+			quarantines[i] = smtd_quarantines(bdfs[i]);
+		begin_all(self, guilty);
+		us = unmap(self, self->dev[0], 0);
+		for (i = 1; i < FUNCTIONS; i++)
+			smtd_mark_freed(self->dev[i], IOVA, 0);
+		errors = smtd_read(self->dev[0], SMTD_SMMU_CERROR) - self->errors;
+		sent = smtd_read(self->dev[0], SMTD_SMMU_INV_SENT) - self->sent;
+		end_all(_metadata, self);
+		printf("# guilty %s: %u errors, %u asked alone, unmap took %llu us\n", guilty,
+		       errors, sent - FUNCTIONS, (unsigned long long)us);
+		fflush(stdout);
+		EXPECT_EQ(errors, 3);
+		EXPECT_EQ(sent, FUNCTIONS + asked);
+		ASSERT_TRUE(states_become(then)) {
+			TH_LOG("guilty %s makes them %s, not %s", guilty, states(), then);
+		}
+		active_ones_go_on(_metadata, self, then);
+		all_recover(_metadata, self, then, quarantines);
+		ASSERT_STREQ(states(), "aaaaaaaa");
+	}
 }
 
 /*
