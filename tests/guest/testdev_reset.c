@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <linux/kernel.h>
 
@@ -18,6 +19,8 @@
 
 #define IOVA		0x40000000ULL
 #define PAGES		16
+/* A page that is mapped by itself, to be freed */
+#define FREED		(IOVA + PAGES * SMTD_PAGE)
 #define TIMEOUT_S	240
 #define TRIES		50
 /* An unpatched kernel interrupts DMA for so short that not each write meets it. */
@@ -197,7 +200,8 @@ TEST_F_TIMEOUT(one_function, is_not_fenced_when_reset_methods_are_chosen, TIMEOU
 FIXTURE(bus) {
 	struct smtd *observer, *dev[2];
 	struct iommu *iommu;
-	void *mem;
+	void *mem, *freed;
+	int quarantines;	/* of the second function, before */
 };
 
 FIXTURE_SETUP(bus)
@@ -207,8 +211,10 @@ FIXTURE_SETUP(bus)
 	ASSERT_GE(nr_bdfs, 3);
 	self->iommu = iommu_init(MODE_IOMMUFD);
 	self->mem = smtd_alloc(PAGES);
+	self->freed = smtd_alloc(1);
 	smtd_map(self->iommu, self->iommu->ioas_id, self->mem, IOVA, PAGES * SMTD_PAGE);
 	self->observer = smtd_watch(bdfs[0]);
+	self->quarantines = smtd_quarantines(bdfs[2]);
 	for (i = 0; i < 2; i++) {
 		self->dev[i] = smtd_open(bdfs[i + 1], self->iommu);
 		smtd_observe(self->dev[i], self->observer);
@@ -323,6 +329,114 @@ TEST_F_TIMEOUT(bus, function_that_does_not_come_back_stays_fenced, TIMEOUT_S)
 	EXPECT_EQ(smtd_dma_run(bad, .iova = IOVA, .ats = true), 1);
 	EXPECT_EQ(smtd_dma_run(good, .iova = IOVA, .ats = true), 1);
 	EXPECT_EQ(smtd_violations(self->observer), 0);
+}
+
+static int reset_alone(void *arg)
+{
+	return smtd_reset(arg);
+}
+
+static int reset_with_bus(void *arg)
+{
+	return smtd_hot_reset(arg);
+}
+
+/* The page is unmapped, and the function keeps what it has of it, and writes on. */
+static void ignore_an_unmap(struct __test_metadata *_metadata, FIXTURE_DATA(bus) * self,
+			    struct smtd *dev)
+{
+	smtd_map(self->iommu, self->iommu->ioas_id, self->freed, FREED, SMTD_PAGE);
+	smtd_dma_start(dev, .iova = FREED, .ats = true, .period_us = 10000);
+	ASSERT_TRUE(smtd_wait_stat(dev, SMTD_S_ATC_HIT, 5));
+	smtd_flr(dev, SMTD_FLR_KEEP_DMA | SMTD_FLR_KEEP_ATC, SMTD_FLR_READY_NEVER);
+	smtd_inv_error(dev, 20000, 0);
+	ASSERT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, FREED, SMTD_PAGE), 0);
+	smtd_mark_freed(dev, FREED, 0);
+	if (smtd_quarantines(dev->bdf) >= 0)
+		ASSERT_TRUE(smtd_until(!strcmp(smtd_recovery(dev->bdf),
+					       "quarantined atc-timeout")));
+}
+
+/*
+ * Scenario 30b. A function that is quarantined for its ATC is gone by the end of its
+ * reset. Then the root complex answers for it: configuration space is all ones, and
+ * invalidations are Unsupported Requests, answers to the SMMU, which have not
+ * invalidated anything. Back without having been reset to the end, the function goes
+ * on with the entry that it has kept, and must find its gate shut.
+ */
+static void away_in_a_reset(struct __test_metadata *_metadata, FIXTURE_DATA(bus) * self,
+			    int (*reset)(void *dev), struct smtd *arg)
+{
+	struct smtd *dev = self->dev[1];
+	struct smtd_call call;
+	u32 reached, asked;
+	int ret;
+
+	ignore_an_unmap(_metadata, self, dev);
+
+	/* It goes when the reset has come to it, and is not ready before. */
+	smtd_inv_mode(dev, SMTD_INV_UR);
+	smtd_write(dev, SMTD_FLR_INV_MODE, SMTD_INV_UR);
+	smtd_call_start(&call, reset, arg);
+	ASSERT_TRUE(smtd_wait_reg(dev, SMTD_IN_RESET, 1));
+	smtd_write(dev, SMTD_VANISH, 1);
+	smtd_flr(dev, SMTD_FLR_KEEP_DMA | SMTD_FLR_KEEP_ATC, 1);
+	ret = smtd_call_join(&call);
+	ASSERT_TRUE(smtd_wait_reg(dev, SMTD_IN_RESET, 0));
+	ASSERT_EQ(smtd_read(dev, SMTD_ATC_ENTRIES), 1);
+
+	/* What it has done until here is others' concern: scenarios 3, 7 and 26. */
+	smtd_violations_clear(dev);
+	smtd_stat_clear(dev);
+	smtd_write(dev, SMTD_VANISH, 0);
+	ASSERT_TRUE(smtd_wait_tries(dev, TRIES));
+	reached = smtd_stat(dev, SMTD_S_OK);
+	printf("# reset: %d; of a function that was away in it, and is back, reached a freed page: %u\n",
+	       ret, reached);
+	fflush(stdout);
+	EXPECT_EQ(reached, 0);
+	EXPECT_GE(smtd_stat(dev, SMTD_S_FORBIDDEN), TRIES);
+	EXPECT_EQ(smtd_violations(dev), 0);
+	EXPECT_FALSE(smtd_ats_enabled(dev->bdf));
+	/* Quarantined for this reset by then, and still the first time */
+	ASSERT_STREQ(smtd_recovery(dev->bdf), SMTD_QUARANTINED);
+	EXPECT_EQ(smtd_quarantines(dev->bdf), self->quarantines + 1);
+
+	/*
+	 * A function that is there, and answers so: no more is asked of it than that
+	 * the SMMU takes it for an answer and configuration space can be read. That
+	 * will do, since the reset has succeeded, and has emptied the ATC itself: the
+	 * invalidation only shows that the function can be reached.
+	 */
+	smtd_flr(dev, 0, 1);
+	asked = smtd_stat(dev, SMTD_S_INV_RX);
+	EXPECT_EQ(reset(arg), 0);
+	EXPECT_EQ(smtd_read(dev, SMTD_ATC_ENTRIES), 0);
+	EXPECT_GT(smtd_stat(dev, SMTD_S_INV_RX), asked);
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_INV_DONE), 0);
+	EXPECT_STREQ(smtd_recovery(dev->bdf), SMTD_ACTIVE);
+	EXPECT_EQ(smtd_quarantines(dev->bdf), self->quarantines + 1);
+	EXPECT_TRUE(smtd_ats_enabled(dev->bdf));
+	smtd_behave(dev);
+	/* The kernel has saved what the function's registers said after its reset. */
+	smtd_enable(dev);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = IOVA, .ats = true), 1);
+	EXPECT_EQ(smtd_dma_run(dev, .iova = FREED, .ats = true), 0);
+	EXPECT_EQ(smtd_violations(dev), 0);
+}
+
+TEST_F_TIMEOUT(bus, function_that_is_away_in_its_flr_stays_fenced, TIMEOUT_S)
+{
+	away_in_a_reset(_metadata, self, reset_alone, self->dev[1]);
+}
+
+/* This one is a success for the kernel, which asks the first function of the bus only. */
+TEST_F_TIMEOUT(bus, function_that_is_away_in_a_hot_reset_stays_fenced, TIMEOUT_S)
+{
+	smtd_flr(self->dev[0], 0, 1);
+	away_in_a_reset(_metadata, self, reset_with_bus, self->dev[0]);
+	EXPECT_STREQ(smtd_recovery(self->dev[0]->bdf), SMTD_ACTIVE);
+	EXPECT_EQ(smtd_dma_run(self->dev[0], .iova = IOVA, .ats = true), 1);
 }
 
 static int hot_reset(struct smtd *dev)

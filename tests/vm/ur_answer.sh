@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scenario: 30b
+# level: testdev
+# what: A quarantined function that is away in its reset stays fenced, although its invalidations are answered (by Unsupported Requests), until it is there.
+# images: fast
+# images-all: debug
+# modes: deterministic race
+# base: fail of a function that was away in it, and is back, reached a freed page: [1-9]
+# timeout: 240
+# programs: testdev_reset
+# qemu: -device smmu-testdev,id=td0,addr=3
+# qemu: -device pcie-root-port,id=rp0,bus=pcie.0,addr=4,chassis=1,slot=1
+# qemu: -device smmu-testdev,id=td1,bus=rp0,addr=0.0,multifunction=on
+# qemu: -device smmu-testdev,id=td2,bus=rp0,addr=0.1
+
+. /lib/testlib.sh
+
+observer=$(bdf_of 1b36:11f0 1) || die "no smmu-testdev"
+one=$(bdf_of 1b36:11f0 2) || die "no second smmu-testdev"
+two=$(bdf_of 1b36:11f0 3) || die "no third smmu-testdev"
+vfio_bind "$one"
+vfio_bind "$two"
+
+# The kernel waits more than a minute for an FLR: only where time is counted.
+[ "$(nproc)" -gt 1 ] || set -- -t function_that_is_away_in_its_flr_stays_fenced
+
+exec testdev_reset "$@" -t function_that_is_away_in_a_hot_reset_stays_fenced \
+	"$observer" "$one" "$two"
