@@ -3,11 +3,11 @@
 #
 # scenario: 30b
 # level: testdev
-# what: A quarantined function that is away in its reset stays fenced, although its invalidations are answered (by Unsupported Requests), until it is there.
+# what: A quarantined function that is away in its reset, and whose invalidations are answered as unsupported, stays fenced; one that is there is let back.
 # images: fast
 # images-all: debug
 # modes: deterministic race
-# base: fail of a function that was away in it, and is back, reached a freed page: [1-9]
+# base: fail of a function that was away in it reached a freed page: [1-9]
 # timeout: 240
 # programs: testdev_reset
 # qemu: -device smmu-testdev,id=td0,addr=3
