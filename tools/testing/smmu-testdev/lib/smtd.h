@@ -288,6 +288,8 @@ int smtd_nested_alloc(struct smtd *d, u32 viommu, struct smtd_vste vste, u32 fau
 struct smtd_vste smtd_vste_abort(void);
 struct smtd_vste smtd_vste_bypass(void);
 struct smtd_vste smtd_vste_translate(u64 ipa);
+/* One of them, and the guest has switched ATS on. Where stage 1 translates it has to. */
+struct smtd_vste smtd_vste_ats(struct smtd_vste vste);
 
 /*
  * Make a context descriptor and its page tables, that map the page at @iova to the
@@ -295,6 +297,20 @@ struct smtd_vste smtd_vste_translate(u64 ipa);
  */
 #define SMTD_GUEST_PAGES	4
 void smtd_guest_table(void *mem, u64 ipa, u64 iova, u64 to);
+/* In these page tables, a page of the same 2 MiB is the guest's @to, or (0) nothing. */
+void smtd_guest_page(void *mem, u64 iova, u64 to);
+
+/*
+ * Commands as a guest writes them to its queue, for the page at @iova, and what a
+ * hypervisor does with them. @n: how many, and then how many the kernel is done with.
+ */
+struct smtd_vcmd {
+	u64 word[2];
+};
+
+struct smtd_vcmd smtd_vcmd_tlbi(u64 iova);
+struct smtd_vcmd smtd_vcmd_atc_inv(u64 vsid, u64 iova);
+int smtd_guest_invalidate(struct iommu *iommu, u32 viommu, const struct smtd_vcmd *cmds, u32 *n);
 
 /* @pt is an address space or a hardware page table. Attaching again replaces. */
 int smtd_attach(struct smtd *d, u32 pt);
