@@ -4,7 +4,8 @@
 # scenario: -
 # level: testdev
 # what: Functions that come and go while the machine runs work each time, and leave nothing behind.
-# images: fast debug
+# images: fast
+# images-all: debug
 # modes: race deterministic
 # base: pass
 # expect-splat: possible circular locking dependency detected[\s\S]{1,250}-pciehp/\d+ is trying to acquire lock:\n.*(pci_rescan_remove_lock|reset_lock)

@@ -3,6 +3,7 @@
 #
 # scenario: 42
 # level: testdev
+# run: all
 # what: An SVA unbind waits for a fault that was handed to the workqueue.
 # images: fast
 # images-all: debug

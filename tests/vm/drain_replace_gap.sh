@@ -3,6 +3,7 @@
 #
 # scenario: 43
 # level: testdev
+# run: all
 # what: A transaction that stalls when the driver has switched to a new domain, and the core not yet, goes to the new domain's handler.
 # images: fast
 # images-all: debug

@@ -3,6 +3,7 @@
 #
 # scenario: 42
 # level: testdev
+# run: all
 # what: A detach waits for the fault handler of its domain that is running.
 # images: fast
 # modes: race

@@ -4,7 +4,8 @@
 # scenario: 27 28 30c 33 37
 # level: kunit
 # what: Which of several devices is fenced for an invalidation that was not answered, with how many timeouts, and who is asked again.
-# images: fast debug
+# images: fast
+# images-all: debug
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_blame*

@@ -4,7 +4,8 @@
 # scenario: 1
 # level: kunit
 # what: The recovery state machine equals an independent table for every sequence of events, and leaves nothing undefined.
-# images: fast debug
+# images: fast
+# images-all: debug
 # beside: nothing in it depends on time
 # base: none
 # kunit: iommu_recovery_fsm

@@ -4,7 +4,8 @@
 # scenario: 19 21
 # level: kunit
 # what: What arm-smmu-v3 says can be attached is what it attaches, and asking changes nothing, for all domains and states of a device.
-# images: fast debug
+# images: fast
+# images-all: debug
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_test_dev

@@ -3,6 +3,7 @@
 #
 # scenario: -
 # level: stock
+# run: all
 # what: A reset that the IOMMU core does not fence (a function without the ATS capability) is seen by the check of stock_flr.
 # images: fast
 # base: none

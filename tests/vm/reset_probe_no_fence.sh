@@ -3,6 +3,7 @@
 #
 # scenario: 6
 # level: stock
+# run: all
 # what: Writing reset_method, which only asks whether a method exists, neither interrupts DMA nor writes a stream table entry.
 # images: fast
 # images-all: debug
