@@ -11,18 +11,23 @@
  * It stops everything below the port. So it is done only where that is the one function
  * alone, which is known by a count that is kept for each bus: the lists of devices are
  * protected by a lock that sleeps.
+ *
+ * It stops the interrupts of the port as well, which are memory writes of its own, and an
+ * event that comes meanwhile raises none later. Those of AER, PME and DPC are made up for
+ * by enabling them again. Those of a slot for hot-plug cannot be, for each write to the
+ * register that enables them is a command to the slot: such a port is not used.
  */
 #include <linux/export.h>
 #include <linux/pci.h>
-#include <linux/pci-ats.h>
 #include <linux/spinlock.h>
 
 #include "pci.h"
 
 /*
- * Protects nr_below of every bus, and of ports dma_isolated and isolated_master. Raw, for
- * it is taken in atomic context on PREEMPT_RT too; nothing but pci_lock, and what a host
- * controller takes for an access, is taken inside of it.
+ * Protects nr_below of every bus, and of ports what is said of their isolation, and
+ * changes of their command register. Raw, for it is taken in atomic context on PREEMPT_RT
+ * too; nothing but pci_lock, and what a host controller takes for an access, is taken
+ * inside of it.
  */
 static DEFINE_RAW_SPINLOCK(pci_isolate_lock);
 
@@ -50,6 +55,20 @@ static bool pci_port_stop(struct pci_dev *port)
 	return !PCI_POSSIBLE_ERROR(cmd) && !(cmd & PCI_COMMAND_MASTER);
 }
 
+/* An event that is pending raises an interrupt when that is enabled */
+static void pci_port_raise_again(struct pci_dev *port, int cap, int reg, u16 enable)
+{
+	u16 val;
+
+	if (!cap)
+		return;
+	pci_read_config_word(port, cap + reg, &val);
+	if (PCI_POSSIBLE_ERROR(val) || !(val & enable))
+		return;
+	pci_write_config_word(port, cap + reg, val & ~enable);
+	pci_write_config_word(port, cap + reg, val);
+}
+
 static void pci_port_let_go(struct pci_dev *port)
 {
 	u16 cmd;
@@ -57,27 +76,57 @@ static void pci_port_let_go(struct pci_dev *port)
 	lockdep_assert_held(&pci_isolate_lock);
 
 	port->dma_isolated = false;
+	port->isolated_gone = false;
 	if (!port->isolated_master)
 		return;
 	port->isolated_master = false;
 	pci_read_config_word(port, PCI_COMMAND, &cmd);
-	if (!PCI_POSSIBLE_ERROR(cmd))
-		pci_write_config_word(port, PCI_COMMAND,
-				      cmd | PCI_COMMAND_MASTER);
+	/* It has lost it, and gets it back with its saved state */
+	if (PCI_POSSIBLE_ERROR(cmd))
+		return;
+	pci_write_config_word(port, PCI_COMMAND, cmd | PCI_COMMAND_MASTER);
+
+	if (pci_pcie_type(port) == PCI_EXP_TYPE_ROOT_PORT) {
+#ifdef CONFIG_PCIEAER
+		pci_port_raise_again(port, port->aer_cap, PCI_ERR_ROOT_COMMAND,
+				     PCI_ERR_ROOT_CMD_COR_EN |
+				     PCI_ERR_ROOT_CMD_NONFATAL_EN |
+				     PCI_ERR_ROOT_CMD_FATAL_EN);
+#endif
+		pci_port_raise_again(port, pci_pcie_cap(port), PCI_EXP_RTCTL,
+				     PCI_EXP_RTCTL_PMEIE);
+	}
+#ifdef CONFIG_PCIE_DPC
+	pci_port_raise_again(port, port->dpc_cap, PCI_EXP_DPC_CTL,
+			     PCI_EXP_DPC_CTL_INT_EN);
+#endif
 }
 
 /**
- * pci_isolate_again - Bus Master Enable of a port may have been written
- * @dev: any device; nothing happens unless it is a port that is isolated
+ * pci_update_command - change bits of the command register
+ * @dev: the device. Bus Master Enable of a port that is isolated stays clear, and becomes
+ *	what this says later
+ * @clear: the bits to be cleared
+ * @set: the bits to be set
+ *
+ * Return: true if it was written.
  */
-void pci_isolate_again(struct pci_dev *dev)
+bool pci_update_command(struct pci_dev *dev, u16 clear, u16 set)
 {
+	u16 old, cmd;
+
 	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
 
-	if (!dev->dma_isolated)
-		return;
-	dev->isolated_master = dev->is_busmaster;
-	pci_port_stop(dev);
+	if (dev->dma_isolated && (clear | set) & PCI_COMMAND_MASTER) {
+		dev->isolated_master = set & PCI_COMMAND_MASTER;
+		clear |= PCI_COMMAND_MASTER;
+		set &= ~PCI_COMMAND_MASTER;
+	}
+	pci_read_config_word(dev, PCI_COMMAND, &old);
+	cmd = (old & ~clear) | set;
+	if (cmd != old)
+		pci_write_config_word(dev, PCI_COMMAND, cmd);
+	return cmd != old;
 }
 
 /**
@@ -92,7 +141,31 @@ void pci_isolate_saved(struct pci_dev *dev)
 }
 
 /**
- * pci_isolate_device_added - a device is on its bus, and was not enabled yet
+ * pci_isolate_restored - the command register of a port was restored as a whole
+ * @dev: any device; nothing happens unless it is a port that is isolated
+ */
+void pci_isolate_restored(struct pci_dev *dev)
+{
+	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
+
+	if (dev->dma_isolated)
+		pci_port_stop(dev);
+}
+
+/**
+ * pci_isolate_bridge_enabled - a function below a port is enabled
+ * @port: the port. Who was stopped there may be gone
+ */
+void pci_isolate_bridge_enabled(struct pci_dev *port)
+{
+	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
+
+	if (port->dma_isolated && port->isolated_gone)
+		pci_port_let_go(port);
+}
+
+/**
+ * pci_isolate_device_added - a device is on its bus
  * @dev: the device
  */
 void pci_isolate_device_added(struct pci_dev *dev)
@@ -101,13 +174,8 @@ void pci_isolate_device_added(struct pci_dev *dev)
 
 	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
 
-	for (bus = dev->bus; bus; bus = bus->parent) {
-		struct pci_dev *port = bus->self;
-
-		/* Who was stopped there was removed since */
-		if (!bus->nr_below++ && port && port->dma_isolated)
-			pci_port_let_go(port);
-	}
+	for (bus = dev->bus; bus; bus = bus->parent)
+		bus->nr_below++;
 }
 
 /**
@@ -116,41 +184,61 @@ void pci_isolate_device_added(struct pci_dev *dev)
  */
 void pci_isolate_device_removed(struct pci_dev *dev)
 {
+	struct pci_dev *port = dev->bus->self;
 	struct pci_bus *bus;
 
 	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
 
 	for (bus = dev->bus; bus; bus = bus->parent)
 		bus->nr_below--;
+
+	if (!port || !port->dma_isolated || port->isolated_devfn != dev->devfn)
+		return;
+	port->isolated_gone = true;
+	/* Others have appeared beside it since, and are enabled already */
+	if (dev->bus->nr_below)
+		pci_port_let_go(port);
 }
 
 /**
  * pci_isolate_dma - stop the DMA of a function at the port above it
  * @pdev: the function
  *
- * After success no memory request that @pdev sends from now on is forwarded by the root
- * port or switch port above it, until pci_unisolate_dma(). They are answered with
- * Unsupported Request, which may be reported as errors of the port.
+ * After success the root port or switch port above @pdev forwards no memory request that
+ * it sends from now on, until pci_unisolate_dma(). The port takes each of them for an
+ * Unsupported Request, and may report that as an error of its own. A function that
+ * appears beside @pdev meanwhile is stopped as well.
  *
- * A function that is removed while it is isolated remains so, until another one appears
- * at the port.
+ * Whoever writes the command register of the port other than by pci_update_command() ends
+ * it: user space does. When the state of the port is restored, as after it was powered
+ * off, it lets through until that is done.
+ *
+ * If @pdev is removed before, the port stays as it is until another function below it is
+ * enabled, which comes after the IOMMU has seen it; or, if there is one already, lets
+ * that one through.
  *
  * Context: any but NMI. @pdev is not removed meanwhile.
- * Return: true: nothing of it passes; false: there is no such port, it is not to be
- * reached, or there is something else below it, and nothing has changed.
+ * Return: true: nothing of it passes; false, and nothing has changed: there is no such
+ * port or it is not to be reached; it has a slot for hot-plug; there is something else
+ * below it; or @pdev also has CXL, whose requests are none of PCIe.
  */
 bool pci_isolate_dma(struct pci_dev *pdev)
 {
 	struct pci_dev *port = pci_upstream_bridge(pdev);
 
-	if (!port || !pcie_downstream_port(port) || pdev->bus != port->subordinate)
+	if (!port || pdev->bus != port->subordinate || port->is_hotplug_bridge ||
+	    pcie_is_cxl(pdev))
+		return false;
+	if (pci_pcie_type(port) != PCI_EXP_TYPE_ROOT_PORT &&
+	    pci_pcie_type(port) != PCI_EXP_TYPE_DOWNSTREAM)
 		return false;
 
 	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
 
-	if (port->subordinate->nr_below != 1)
+	if (port->dma_isolated || port->subordinate->nr_below != 1)
 		return false;
 
+	port->isolated_devfn = pdev->devfn;
 	port->dma_isolated = pci_port_stop(port);
 	if (!port->dma_isolated)
 		pci_port_let_go(port);
@@ -173,7 +261,7 @@ void pci_unisolate_dma(struct pci_dev *pdev)
 
 	guard(raw_spinlock_irqsave)(&pci_isolate_lock);
 
-	if (port->dma_isolated)
+	if (port->dma_isolated && port->isolated_devfn == pdev->devfn)
 		pci_port_let_go(port);
 }
 EXPORT_SYMBOL_GPL(pci_unisolate_dma);

@@ -11,9 +11,9 @@
 # timeout: 180
 # programs: testdev_atc
 # show: unmap took
-# qemu: -device pcie-root-port,id=rp0,bus=pcie.0,addr=3,chassis=1,slot=1
+# qemu: -device pcie-root-port,id=rp0,bus=pcie.0,addr=3,chassis=1,hotplug=off
 # qemu: -device smmu-testdev,id=td0,bus=rp0
-# qemu: -device pcie-root-port,id=rp1,bus=pcie.0,addr=4,chassis=2,slot=2
+# qemu: -device pcie-root-port,id=rp1,bus=pcie.0,addr=4,chassis=2,hotplug=off
 # qemu: -device smmu-testdev,id=td1,bus=rp1
 
 . /lib/testlib.sh

@@ -22,11 +22,11 @@
  * ports above stop what they send, and reports them; the work item of the core fences
  * them as soon as commands are executed again. The flush cannot wait for that.
  *
- * A port can be used where a device is alone below it. Elsewhere, and for who only waits
- * behind others, this is the one case in which a flush returns although a device may
- * still reach the memory, through its ATC or a cached STE. Every CMD_SYNC that somebody
- * does not wait for is logged and counted, in given_up_syncs, and in isolated_syncs as
- * well if everything that it is about was stopped at its port.
+ * A port can be used where a device is alone below it, see pci_isolate_dma(). Elsewhere,
+ * and for who only waits behind others, this is the one case in which a flush returns
+ * although a device may still reach the memory, through its ATC or a cached STE. Every
+ * CMD_SYNC that somebody does not wait for is logged and counted, in given_up_syncs, and
+ * in isolated_syncs as well if everything that it is about was stopped at its port.
  */
 #include <kunit/visibility.h>
 #include <linux/iommu.h>
@@ -91,11 +91,18 @@ static bool arm_smmu_run_suspect(struct arm_smmu_cmd *cmds, int n,
 
 	for (i = 0; i < n; i = next) {
 		next = i + 1;
-		if (!arm_smmu_cmd_is_atc_inv(&cmds[i]))
+		/* A guest's, about whatever else it has */
+		if (!arm_smmu_cmd_is_atc_inv(&cmds[i])) {
+			isolated = false;
 			continue;
+		}
 		next = arm_smmu_run_next(cmds, n, i);
 		master = find(arg, arm_smmu_cmd_sid(&cmds[i]));
-		if (master && !arm_smmu_gate_skips_atc(master) &&
+		if (!master) {
+			isolated = false;
+			continue;
+		}
+		if (!arm_smmu_gate_skips_atc(master) &&
 		    !arm_smmu_gate_suspect(master, reason))
 			isolated = false;
 	}

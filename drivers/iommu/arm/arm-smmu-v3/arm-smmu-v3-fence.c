@@ -120,7 +120,7 @@ static void arm_smmu_gate_end_isolation(struct arm_smmu_master *master)
  * is shut: unfence must not open over it. With a reason the device is reported, before
  * anybody can open the gate again.
  *
- * Return: true if nothing of the device passes the port above.
+ * Return: true if nothing of the device reaches memory, without any commands.
  */
 static bool arm_smmu_gate_shut(struct arm_smmu_master *master,
 			       enum iommu_broken_reason reason, bool isolate)
@@ -140,11 +140,12 @@ static bool arm_smmu_gate_shut(struct arm_smmu_master *master,
 						 master->streams[i].id);
 		WRITE_ONCE(step->data[0], abort.data[0]);
 	}
-	if (isolate && !gate->isolated && dev_is_pci(master->dev))
+	/* With skip the SMMU has seen the abort STE meanwhile */
+	if (isolate && !gate->skip && !gate->isolated && dev_is_pci(master->dev))
 		gate->isolated = pci_isolate_dma(to_pci_dev(master->dev));
 	if (reason != IOMMU_BROKEN_NONE)
 		iommu_report_device_broken(master->dev, reason);
-	return gate->isolated;
+	return gate->skip || gate->isolated;
 }
 
 VISIBLE_IF_KUNIT
@@ -240,12 +241,12 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_blame);
  * @reason: what it is reported for
  *
  * As arm_smmu_gate_blame(), without the commands: the abort STE is in memory, which the
- * SMMU reads when it has not cached another one. Where the device is alone below a port
- * of PCIe it is stopped there, until the gate has been closed in full. The work item of
- * the core does that.
+ * SMMU reads when it has not cached another one. Where pci_isolate_dma() can do it the
+ * device is stopped at the port above, until the gate has been closed in full. The work
+ * item of the core does that.
  *
  * Context: as arm_smmu_gate_blame().
- * Return: true if nothing of the device passes the port above it.
+ * Return: true if nothing of the device reaches memory.
  */
 bool arm_smmu_gate_suspect(struct arm_smmu_master *master,
 			   enum iommu_broken_reason reason)
