@@ -21,7 +21,7 @@ from .ui import KitError
 NOT_KERNEL = ("Documentation", "MAINTAINERS", "tools")
 
 # Where the series adds options of its own
-SERIES_KCONFIG = "drivers/iommu/Kconfig"
+SERIES_KCONFIG = ("drivers/iommu/Kconfig", "drivers/pci/Kconfig")
 
 FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config"),
             "bench": ("base.config", "bench.config")}
@@ -79,7 +79,7 @@ def fragments(flavour):
 
 
 def series_options(asked, kconfig):
-    """The lines of configs/series.config whose options that Kconfig file has: tests, where KUnit is asked for."""
+    """The lines of configs/series.config whose options that text has: tests, where KUnit is asked for."""
     if wanted(asked).get("CONFIG_KUNIT") != "y":
         return ""
     have = set(re.findall(r"^config (\w+)$", kconfig, re.M))
@@ -123,7 +123,8 @@ def image(base, commit, flavour, name):
                        if row.split("\t")[1] not in NOT_KERNEL)
     modules = [hashlib.sha256(p.read_bytes()).hexdigest() for p in module_files()]
     config = fragments(flavour)
-    config += series_options(config, git("show", f"{commit}:{SERIES_KCONFIG}", check=False))
+    config += series_options(config, "\n".join(git("show", f"{commit}:{name}", check=False)
+                                               for name in SERIES_KCONFIG))
     text = "\n".join((source, config, compiler(), *REPRODUCIBLE.values(), *modules))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, base.name, base)
@@ -172,8 +173,8 @@ def configure(source, obj, text, log, target=HOME, may_lose=()):
 
     Returns everything that was asked for.
     """
-    kconfig = source / SERIES_KCONFIG
-    text += series_options(text, kconfig.read_text(encoding="utf-8") if kconfig.exists() else "")
+    kconfigs = [source / name for name in SERIES_KCONFIG if (source / name).exists()]
+    text += series_options(text, "\n".join(path.read_text(encoding="utf-8") for path in kconfigs))
     obj.mkdir(parents=True, exist_ok=True)
     stamp = obj / ".fragments"
     asked = [p for top in ("iommu", "pci", "vfio") for p in sorted(source.glob(f"drivers/{top}/**/Kconfig"))]

@@ -43,6 +43,18 @@ vfio_bind() {
 		die "$1 is not bound to vfio-pci"
 }
 
+# vfio_functions N: bind the first N smmu-testdev; their addresses are in $functions.
+vfio_functions() {
+	functions=
+	_n=1
+	while [ "$_n" -le "$1" ]; do
+		_one=$(bdf_of 1b36:11f0 "$_n") || die "there are no $1 smmu-testdev"
+		vfio_bind "$_one"
+		functions="$functions $_one"
+		_n=$((_n + 1))
+	done
+}
+
 # trace_functions NAME...: record entry and return of kernel functions. Events
 # are named NAME and NAME_ret, and carry the first argument, which tells devices
 # apart, and the returned value. Time is CLOCK_MONOTONIC, as in the test programs.

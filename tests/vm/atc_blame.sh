@@ -22,12 +22,7 @@
 
 . /lib/testlib.sh
 
-functions=
-for n in 1 2 3 4 5 6 7 8; do
-	one=$(bdf_of 1b36:11f0 $n) || die "no eight functions"
-	vfio_bind "$one"
-	functions="$functions $one"
-done
+vfio_functions 8
 
-# shellcheck disable=SC2086 # several words
+# shellcheck disable=SC2086,SC2154 # several words, of vfio_functions
 exec testdev_blame -t one_of_eight -t sixteen_pasids -t an_error_that_repeats $functions
