@@ -302,7 +302,7 @@ TEST_F_TIMEOUT(atc, who_does_not_answer_is_stopped_at_its_port, TIMEOUT_S)
 {
 	struct smtd *dev = self->guilty;
 	int before = given_up();
-	u64 begin, word;
+	u64 took, word;
 	u32 ioas, sent;
 
 	ioas = smtd_ioas_alloc(self->iommu);
@@ -315,16 +315,17 @@ TEST_F_TIMEOUT(atc, who_does_not_answer_is_stopped_at_its_port, TIMEOUT_S)
 	ASSERT_TRUE(smtd_wait_stat(self->innocent, SMTD_S_ATC_HIT, 5));
 
 	smtd_inv_mode(dev, SMTD_INV_NEVER);
-	begin = smtd_now_us();
+	took = smtd_now_us();
 	EXPECT_EQ(smtd_unmap(self->iommu, self->iommu->ioas_id, IOVA, SMTD_PAGE), 0);
+	took = smtd_now_us() - took;
 	smtd_mark_freed(dev, IOVA, 0);
 	word = smtd_word(self->mem, 0);
 	ASSERT_GE(smtd_read(dev, SMTD_INV_PENDING), 1);
 	sent = smtd_stat(self->innocent, SMTD_S_OK);
 	EXPECT_TRUE(smtd_wait_tries(dev, TRIES));
-	printf("# unmap took %llu us, then %llu writes to the page; given up: %d, stopped: %d, it is %s\n",
-	       (unsigned long long)(smtd_now_us() - begin),
-	       (unsigned long long)(smtd_word(self->mem, 0) - word), given_up() - before,
+	printf("# unmap took %llu us, then %llu writes to the page; ",
+	       (unsigned long long)took, (unsigned long long)(smtd_word(self->mem, 0) - word));
+	printf("given up: %d, stopped: %d, it is %s\n", given_up() - before,
 	       counter("isolated_syncs"), smtd_recovery(guilty_bdf));
 	EXPECT_EQ(smtd_violations(dev), 0);
 	EXPECT_EQ(smtd_word(self->mem, 0), word);

@@ -5,9 +5,10 @@
  * usage: testdev_bench [options of kselftest_harness.h] FUNCTION MEMBER PLAIN
  *
  * All are bound to vfio-pci. FUNCTION has PASIDs and a group of its own, MEMBER is
- * one of three functions in a group, PLAIN is a function without ATS. The machine runs on counted time: an instruction
- * takes NS_PER_INSN, and nothing else takes any. Every figure is the least of several
- * batches, since the timer interrupt runs in some of them.
+ * one of three functions in a group, PLAIN is a function without ATS. The machine
+ * runs on counted time: an instruction takes NS_PER_INSN, and nothing else takes any.
+ * Every figure is the least of several batches, since the timer interrupt runs in
+ * some of them.
  *
  * Prints lines "# BENCH <name> <instructions>".
  */
