@@ -7,7 +7,8 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 
-#define ISO_DOMAIN	0x150
+/* Domains of host bridges that are emulated: no other one has more than 16 bits */
+#define ISO_DOMAINS	0x10000
 #define ISO_CAP		0x40	/* PCI Express capability, of all of them */
 #define ISO_PORT_BUS	0
 #define ISO_BUS		1
@@ -104,7 +105,7 @@ static void iso_fill(u8 *cfg, u16 class, u8 header, u8 type)
 static struct pci_dev *iso_dev(struct iso_ctx *ctx, int nr)
 {
 	/* The reference of the bus is the one that counts */
-	struct pci_dev *pdev = pci_get_domain_bus_and_slot(ISO_DOMAIN,
+	struct pci_dev *pdev = pci_get_domain_bus_and_slot(ctx->host->domain_nr,
 			nr == ISO_PORT ? ISO_PORT_BUS : ISO_BUS,
 			nr == ISO_PORT ? 0 : nr - ISO_FN0);
 
@@ -294,7 +295,7 @@ static void iso_raises_interrupts_again(struct kunit *test)
 static int iso_init(struct kunit *test)
 {
 	struct iso_ctx *ctx;
-	int ret;
+	int ret, domain;
 
 	ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ctx);
@@ -306,12 +307,17 @@ static int iso_init(struct kunit *test)
 	ctx->present[ISO_PORT] = true;
 	ctx->present[ISO_FN0] = true;
 
+	domain = pci_bus_find_emul_domain_nr(0, ISO_DOMAINS, INT_MAX);
+	KUNIT_ASSERT_GE(test, domain, 0);
 	ctx->host = pci_alloc_host_bridge(sizeof(ctx));
-	KUNIT_ASSERT_NOT_NULL(test, ctx->host);
+	if (!ctx->host) {
+		pci_bus_release_emul_domain_nr(domain);
+		return -ENOMEM;
+	}
 	*(struct iso_ctx **)pci_host_bridge_priv(ctx->host) = ctx;
 	ctx->host->sysdata = pci_host_bridge_priv(ctx->host);
 	ctx->host->ops = &iso_ops;
-	ctx->host->domain_nr = ISO_DOMAIN;
+	ctx->host->domain_nr = domain;
 
 	pci_lock_rescan_remove();
 	ret = pci_scan_root_bus_bridge(ctx->host);
