@@ -630,7 +630,7 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_init);
  *
  * A gate that is shut leaves its abort STE behind, also where the device was released
  * to identity. The next one who attaches it finds a new gate. A port at which the device
- * is stopped stays so until there is something else below it.
+ * is stopped stays so until another function below it is enabled.
  *
  * Context: may sleep.
  */
