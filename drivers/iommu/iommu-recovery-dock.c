@@ -13,8 +13,10 @@
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 #include <linux/device.h>
+#include <linux/ktime.h>
 #include <linux/pci.h>
 #include <linux/sched/mm.h>
+#include <trace/events/iommu.h>
 
 #include "iommu-priv.h"
 #include "iommu-recovery.h"
@@ -303,6 +305,13 @@ static int iommu_recovery_hold_all(struct iommu_recovery *recovery)
 	return err;
 }
 
+static void iommu_recovery_trace(struct iommu_recovery *recovery, bool fence,
+				 int err, ktime_t start)
+{
+	trace_recovery_fence(recovery->dev, fence, err,
+			     ktime_to_ns(ktime_sub(ktime_get(), start)));
+}
+
 /**
  * iommu_recovery_fence() - carry out %IOMMU_RECOVERY_ACT_FENCE
  * @recovery: of a device whose group is locked
@@ -313,7 +322,10 @@ static int iommu_recovery_hold_all(struct iommu_recovery *recovery)
 enum iommu_recovery_event iommu_recovery_fence(struct iommu_recovery *recovery,
 					       int *err)
 {
+	ktime_t start = ktime_get();
+
 	*err = iommu_recovery_hold_all(recovery);
+	iommu_recovery_trace(recovery, true, *err, start);
 	if (!*err)
 		return IOMMU_RECOVERY_IS_FENCED;
 
@@ -335,7 +347,11 @@ enum iommu_recovery_event iommu_recovery_fence(struct iommu_recovery *recovery,
  */
 enum iommu_recovery_event iommu_recovery_unfence(struct iommu_recovery *recovery)
 {
-	if (!iommu_recovery_let_go_all(recovery))
+	ktime_t start = ktime_get();
+	int err = iommu_recovery_let_go_all(recovery);
+
+	iommu_recovery_trace(recovery, false, err, start);
+	if (!err)
 		return IOMMU_RECOVERY_IS_OPEN;
 	/* Half way open is not fenced: from the start, for a gate as well. */
 	if (!iommu_recovery_hold_all(recovery))

@@ -191,13 +191,65 @@ static void iommu_recovery_tell(struct iommu_recovery *recovery,
 
 /* Resets */
 
+static int iommu_recovery_prepare(struct iommu_recovery *recovery, bool fence)
+{
+	enum iommu_recovery_action action;
+	enum iommu_recovery_event event;
+	int ret = 0;
+
+	iommu_recovery_assert_locked(recovery);
+
+	action = iommu_recovery_event(recovery,
+				      fence ? IOMMU_RECOVERY_PREPARE :
+					      IOMMU_RECOVERY_PREPARE_COUNT,
+				      IOMMU_BROKEN_NONE);
+	if (action == IOMMU_RECOVERY_ACT_WARN)
+		return -EBUSY;
+	if (action == IOMMU_RECOVERY_ACT_FENCE) {
+		event = iommu_recovery_fence(recovery, &ret);
+		action = iommu_recovery_event(recovery, event,
+					      IOMMU_BROKEN_FENCE_FAILED);
+		iommu_recovery_queue(recovery, action, 0);
+	}
+	return ret;
+}
+
+/* Returns false if there was no prepare. */
+static bool iommu_recovery_done(struct iommu_recovery *recovery,
+				enum iommu_reset_result result)
+{
+	static const enum iommu_recovery_event events[] = {
+		[IOMMU_RESET_NOT_DONE]	= IOMMU_RECOVERY_DONE_NOT_DONE,
+		[IOMMU_RESET_OK]	= IOMMU_RECOVERY_DONE_OK,
+		[IOMMU_RESET_FAILED]	= IOMMU_RECOVERY_DONE_FAILED,
+	};
+	enum iommu_recovery_action action;
+	enum iommu_recovery_event event;
+	enum iommu_broken_reason reason;
+
+	iommu_recovery_assert_locked(recovery);
+
+	/* Where nothing was done, whatever was the reason before still is. */
+	reason = IOMMU_BROKEN_NONE;
+	if (result == IOMMU_RESET_FAILED ||
+	    (result == IOMMU_RESET_NOT_DONE &&
+	     iommu_recovery_result(recovery) == IOMMU_RESET_FAILED))
+		reason = IOMMU_BROKEN_RESET_FAILED;
+	action = iommu_recovery_event(recovery, events[result], reason);
+	if (action == IOMMU_RECOVERY_ACT_UNFENCE) {
+		event = iommu_recovery_unfence(recovery);
+		action = iommu_recovery_event(recovery, event,
+					      IOMMU_BROKEN_UNFENCE_FAILED);
+	}
+	iommu_recovery_queue(recovery, action, 0);
+	return action != IOMMU_RECOVERY_ACT_WARN;
+}
+
 static int __iommu_dev_reset_prepare(struct device *dev, bool fence)
 {
 	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
-	enum iommu_recovery_action action;
-	enum iommu_recovery_event event;
 	struct iommu_recovery_news news;
-	int ret = 0;
+	int ret;
 
 	might_sleep();
 	if (!recovery)
@@ -207,18 +259,7 @@ static int __iommu_dev_reset_prepare(struct device *dev, bool fence)
 		if (recovery->dead)
 			return -ENODEV;
 
-		action = iommu_recovery_event(recovery,
-					      fence ? IOMMU_RECOVERY_PREPARE :
-						      IOMMU_RECOVERY_PREPARE_COUNT,
-					      IOMMU_BROKEN_NONE);
-		if (action == IOMMU_RECOVERY_ACT_WARN)
-			return -EBUSY;
-		if (action == IOMMU_RECOVERY_ACT_FENCE) {
-			event = iommu_recovery_fence(recovery, &ret);
-			action = iommu_recovery_event(recovery, event,
-						      IOMMU_BROKEN_FENCE_FAILED);
-			iommu_recovery_queue(recovery, action, 0);
-		}
+		ret = iommu_recovery_prepare(recovery, fence);
 		news = iommu_recovery_news(recovery);
 	}
 	iommu_recovery_tell(recovery, &news);
@@ -332,42 +373,22 @@ EXPORT_SYMBOL_GPL(iommu_dev_reset_result);
  */
 void iommu_dev_reset_done(struct device *dev, enum iommu_reset_result result)
 {
-	static const enum iommu_recovery_event events[] = {
-		[IOMMU_RESET_NOT_DONE]	= IOMMU_RECOVERY_DONE_NOT_DONE,
-		[IOMMU_RESET_OK]	= IOMMU_RECOVERY_DONE_OK,
-		[IOMMU_RESET_FAILED]	= IOMMU_RECOVERY_DONE_FAILED,
-	};
 	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
-	enum iommu_recovery_action action;
-	enum iommu_recovery_event event;
 	struct iommu_recovery_news news;
-	enum iommu_broken_reason reason;
+	bool begun;
 
 	might_sleep();
-	if (!recovery || WARN_ON_ONCE(result >= ARRAY_SIZE(events)))
+	if (!recovery || WARN_ON_ONCE(result > IOMMU_RESET_FAILED))
 		return;
 
 	scoped_guard(mutex, iommu_group_mutex(recovery->group)) {
 		if (recovery->dead)
 			return;
 
-		/* Where nothing was done, whatever was the reason before still is. */
-		reason = IOMMU_BROKEN_NONE;
-		if (result == IOMMU_RESET_FAILED ||
-		    (result == IOMMU_RESET_NOT_DONE &&
-		     iommu_recovery_result(recovery) == IOMMU_RESET_FAILED))
-			reason = IOMMU_BROKEN_RESET_FAILED;
-		action = iommu_recovery_event(recovery, events[result], reason);
-		if (action == IOMMU_RECOVERY_ACT_UNFENCE) {
-			event = iommu_recovery_unfence(recovery);
-			action = iommu_recovery_event(recovery, event,
-						      IOMMU_BROKEN_UNFENCE_FAILED);
-		}
-		iommu_recovery_queue(recovery, action, 0);
+		begun = iommu_recovery_done(recovery, result);
 		news = iommu_recovery_news(recovery);
 	}
-	WARN_ONCE(action == IOMMU_RECOVERY_ACT_WARN,
-		  "%s %s: the end of a reset that was not begun\n",
+	WARN_ONCE(!begun, "%s %s: the end of a reset that was not begun\n",
 		  dev_driver_string(dev), dev_name(dev));
 	iommu_recovery_tell(recovery, &news);
 }
@@ -447,7 +468,43 @@ void iommu_report_device_broken(struct device *dev,
 }
 EXPORT_SYMBOL_GPL(iommu_report_device_broken);
 
-/* The work item: the fence of a device that is BROKEN */
+/**
+ * iommu_refence_device() - have a device fenced, and let back at once
+ * @dev: the device
+ *
+ * For a driver that has lost track of what a device has outstanding, such as stalled
+ * transactions whose records were lost: a fence ends all of it. A work item does that
+ * soon, unless the device is fenced already. What it sends in between is blocked, as in
+ * a reset. It is not at fault, and user space is not told.
+ *
+ * Context: as iommu_report_device_broken().
+ */
+void iommu_refence_device(struct device *dev)
+{
+	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
+
+	if (!recovery)
+		return;
+	scoped_guard(raw_spinlock_irqsave, &recovery->lock)
+		recovery->refence = true;
+	iommu_recovery_queue(recovery, IOMMU_RECOVERY_ACT_QUEUE_WORK, 0);
+}
+EXPORT_SYMBOL_GPL(iommu_refence_device);
+
+/* A device that is fenced has nothing outstanding that could have been lost. */
+static bool iommu_recovery_take_refence(struct iommu_recovery *recovery)
+{
+	bool refence;
+
+	guard(raw_spinlock_irqsave)(&recovery->lock);
+
+	refence = recovery->refence &&
+		  recovery->fsm.state == IOMMU_RECOVERY_ACTIVE;
+	recovery->refence = false;
+	return refence;
+}
+
+/* The work item: the fence of a device that is BROKEN, and that of one that is not */
 static void iommu_recovery_work(struct work_struct *work)
 {
 	struct iommu_recovery *recovery =
@@ -475,6 +532,9 @@ static void iommu_recovery_work(struct work_struct *work)
 			iommu_recovery_queue(recovery, action,
 					     IOMMU_RECOVERY_RETRY_MS);
 		}
+		if (iommu_recovery_take_refence(recovery) &&
+		    !iommu_recovery_prepare(recovery, true))
+			iommu_recovery_done(recovery, IOMMU_RESET_NOT_DONE);
 		news = iommu_recovery_news(recovery);
 	}
 	iommu_recovery_tell(recovery, &news);

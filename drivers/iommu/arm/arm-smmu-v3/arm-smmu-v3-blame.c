@@ -31,6 +31,7 @@
 #include <kunit/visibility.h>
 #include <linux/iommu.h>
 #include <linux/ktime.h>
+#include <trace/events/iommu.h>
 
 #include "arm-smmu-v3.h"
 
@@ -140,6 +141,9 @@ static int arm_smmu_run_ask_each(struct arm_smmu_device *smmu,
 		}
 
 		err = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, &cmds[i], next - i);
+		if (err)
+			trace_atc_timeout(smmu->dev, arm_smmu_cmd_sid(&cmds[i]),
+					  next - i, err);
 		if (err && err != -EIO) {
 			bool isolated;
 
@@ -195,6 +199,7 @@ int arm_smmu_issue_atc_inv(struct arm_smmu_device *smmu,
 	ret = arm_smmu_cmdq_issue_atc_run(smmu, cmdq, cmds, n);
 	if (likely(!ret))
 		return 0;
+	trace_atc_timeout(smmu->dev, arm_smmu_cmd_sid(cmds), n, ret);
 	if (ret != -EIO) {
 		/* Who only waits for others does not accuse anybody */
 		if (ret == -ETIME &&

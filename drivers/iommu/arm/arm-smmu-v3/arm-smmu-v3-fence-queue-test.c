@@ -272,7 +272,10 @@ static void queue_stall_test(struct kunit *test)
 {
 	struct queue_ctx *ctx = test->priv;
 	struct arm_smmu_master *master = &ctx->masters[0];
-	struct iommu_fault_page_request prm = { .grpid = 0x42 };
+	/* Of another of its streams than the first */
+	struct iommu_fault_page_request prm = {
+		.grpid = 0x42, .private_data[1] = 3,
+	};
 	unsigned int resp, stag;
 
 	master->gate.generation = 7;
@@ -283,7 +286,7 @@ static void queue_stall_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, queue_consume(ctx));
 	KUNIT_ASSERT_EQ(test, ctx->num, 1);
 	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[0]), CMDQ_OP_RESUME);
-	KUNIT_EXPECT_EQ(test, queue_sid(&ctx->log[0]), 1);
+	KUNIT_EXPECT_EQ(test, queue_sid(&ctx->log[0]), 3);
 	resp = FIELD_GET(CMDQ_RESUME_0_RESP, ctx->log[0].data[0]);
 	KUNIT_EXPECT_EQ(test, resp, CMDQ_RESUME_0_RESP_RETRY);
 	stag = FIELD_GET(CMDQ_RESUME_1_STAG, ctx->log[0].data[1]);

@@ -457,7 +457,8 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_admits_stall);
 /**
  * arm_smmu_gate_resume() - answer a stalled transaction, if it is still stalled
  * @master: the device it comes from
- * @prm: the report, as arm_smmu_gate_admits_stall() has left it
+ * @prm: the report, as arm_smmu_gate_admits_stall() has left it; private_data[1] is the
+ *	StreamID of the transaction
  * @resp: what becomes of it, CMDQ_RESUME_0_RESP_*
  *
  * Context: may sleep.
@@ -471,7 +472,7 @@ void arm_smmu_gate_resume(struct arm_smmu_master *master,
 
 	if (prm->private_data[0] != master->gate.generation)
 		return;
-	cmd = arm_smmu_make_cmd_resume(master->streams[0].id, prm->grpid, resp);
+	cmd = arm_smmu_make_cmd_resume(prm->private_data[1], prm->grpid, resp);
 	arm_smmu_gate_issue_in_order(master, &cmd, false);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_resume);
@@ -621,18 +622,48 @@ void arm_smmu_gate_init(struct arm_smmu_master *master)
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_init);
 
+/*
+ * Of a device that is attached to nothing that stalls any more. Those of before are
+ * still there, and an answer to one would meet a StreamID that is nobody's, or another's.
+ */
+static void arm_smmu_gate_release_stalls(struct arm_smmu_master *master)
+{
+	struct arm_smmu_gate *gate = &master->gate;
+	bool was_shut = arm_smmu_gate_is_shut(master);
+
+	iommu_group_mutex_assert(master->dev);
+
+	if (!master->stall_enabled)
+		return;
+
+	/* CMD_STALL_TERM wants an abort STE, and the device may be at identity */
+	if (arm_smmu_gate_close(master) || arm_smmu_gate_end_stalls(master))
+		dev_warn(master->dev,
+			 "stalled transactions may be left: the SMMU takes no commands\n");
+	if (was_shut)
+		return;
+
+	/* Nobody closes it any more: it has nothing that is invalidated */
+	scoped_guard(raw_spinlock_irqsave, &gate->lock) {
+		WRITE_ONCE(gate->skip, false);
+		WRITE_ONCE(gate->shut, false);
+	}
+	arm_smmu_write_stes(master, &gate->ste);
+}
+
 /**
  * arm_smmu_gate_release() - the device is being removed
  * @master: a device that is attached to nothing that is invalidated
  *
  * On return no flush uses @master any more, whose entries have left every invalidation
- * array, but may be in a copy that a flush still walks.
+ * array, but may be in a copy that a flush still walks. No transaction of it is stalled,
+ * and no record of one is in the event queue.
  *
  * A gate that is shut leaves its abort STE behind, also where the device was released
  * to identity. The next one who attaches it finds a new gate. A port at which the device
  * is stopped stays so until another function below it is enabled.
  *
- * Context: may sleep.
+ * Context: may sleep; the group mutex is held.
  */
 void arm_smmu_gate_release(struct arm_smmu_master *master)
 {
@@ -641,4 +672,5 @@ void arm_smmu_gate_release(struct arm_smmu_master *master)
 		/* Expedited, for the VFs of a function are removed one by one */
 		synchronize_rcu_expedited();
 	}
+	arm_smmu_gate_release_stalls(master);
 }
