@@ -242,6 +242,8 @@ static bool iommu_recovery_done(struct iommu_recovery *recovery,
 					      IOMMU_BROKEN_UNFENCE_FAILED);
 	}
 	iommu_recovery_queue(recovery, action, 0);
+	if (READ_ONCE(recovery->refence))
+		iommu_recovery_queue(recovery, IOMMU_RECOVERY_ACT_QUEUE_WORK, 0);
 	return action != IOMMU_RECOVERY_ACT_WARN;
 }
 
@@ -468,6 +470,14 @@ void iommu_report_device_broken(struct device *dev,
 }
 EXPORT_SYMBOL_GPL(iommu_report_device_broken);
 
+static void iommu_recovery_want_refence(struct iommu_recovery *recovery,
+					unsigned int delay_ms)
+{
+	scoped_guard(raw_spinlock_irqsave, &recovery->lock)
+		recovery->refence = true;
+	iommu_recovery_queue(recovery, IOMMU_RECOVERY_ACT_QUEUE_WORK, delay_ms);
+}
+
 /**
  * iommu_refence_device() - have a device fenced, and let back at once
  * @dev: the device
@@ -483,25 +493,33 @@ void iommu_refence_device(struct device *dev)
 {
 	struct iommu_recovery *recovery = dev_iommu_recovery(dev);
 
-	if (!recovery)
-		return;
-	scoped_guard(raw_spinlock_irqsave, &recovery->lock)
-		recovery->refence = true;
-	iommu_recovery_queue(recovery, IOMMU_RECOVERY_ACT_QUEUE_WORK, 0);
+	if (recovery)
+		iommu_recovery_want_refence(recovery, 0);
 }
 EXPORT_SYMBOL_GPL(iommu_refence_device);
 
 /* A device that is fenced has nothing outstanding that could have been lost. */
 static bool iommu_recovery_take_refence(struct iommu_recovery *recovery)
 {
-	bool refence;
-
 	guard(raw_spinlock_irqsave)(&recovery->lock);
 
-	refence = recovery->refence &&
-		  recovery->fsm.state == IOMMU_RECOVERY_ACTIVE;
+	/* Not yet: the end of a reset that does not fence queues the work again */
+	if (!recovery->refence ||
+	    (recovery->fsm.state == IOMMU_RECOVERY_RESETTING &&
+	     !recovery->fsm.fenced))
+		return false;
 	recovery->refence = false;
-	return refence;
+	return recovery->fsm.state == IOMMU_RECOVERY_ACTIVE;
+}
+
+static void iommu_recovery_refence(struct iommu_recovery *recovery)
+{
+	if (!iommu_recovery_take_refence(recovery))
+		return;
+	if (!iommu_recovery_prepare(recovery, true))
+		iommu_recovery_done(recovery, IOMMU_RESET_NOT_DONE);
+	else if (iommu_recovery_state(recovery) == IOMMU_RECOVERY_ACTIVE)
+		iommu_recovery_want_refence(recovery, IOMMU_RECOVERY_RETRY_MS);
 }
 
 /* The work item: the fence of a device that is BROKEN, and that of one that is not */
@@ -532,9 +550,7 @@ static void iommu_recovery_work(struct work_struct *work)
 			iommu_recovery_queue(recovery, action,
 					     IOMMU_RECOVERY_RETRY_MS);
 		}
-		if (iommu_recovery_take_refence(recovery) &&
-		    !iommu_recovery_prepare(recovery, true))
-			iommu_recovery_done(recovery, IOMMU_RESET_NOT_DONE);
+		iommu_recovery_refence(recovery);
 		news = iommu_recovery_news(recovery);
 	}
 	iommu_recovery_tell(recovery, &news);

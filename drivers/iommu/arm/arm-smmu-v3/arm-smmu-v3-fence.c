@@ -450,7 +450,8 @@ bool arm_smmu_gate_admits_stall(struct arm_smmu_master *master,
 	 * the records of all stalls that were ended have been read.
 	 */
 	prm->private_data[0] = smp_load_acquire(&master->gate.generation);
-	return !arm_smmu_gate_is_shut(master);
+	/* A guest can let one stall that should not: the fence does not end it */
+	return !master->stall_enabled || !arm_smmu_gate_is_shut(master);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_admits_stall);
 
@@ -631,10 +632,11 @@ static void arm_smmu_gate_release_stalls(struct arm_smmu_master *master)
 	struct arm_smmu_gate *gate = &master->gate;
 	bool was_shut = arm_smmu_gate_is_shut(master);
 
-	iommu_group_mutex_assert(master->dev);
-
-	if (!master->stall_enabled)
+	/* Where the probe has failed nothing was attached that could stall */
+	if (!master->stall_enabled || !master->dev->iommu_group)
 		return;
+
+	iommu_group_mutex_assert(master->dev);
 
 	/* CMD_STALL_TERM wants an abort STE, and the device may be at identity */
 	if (arm_smmu_gate_close(master) || arm_smmu_gate_end_stalls(master))
@@ -663,7 +665,8 @@ static void arm_smmu_gate_release_stalls(struct arm_smmu_master *master)
  * to identity. The next one who attaches it finds a new gate. A port at which the device
  * is stopped stays so until another function below it is enabled.
  *
- * Context: may sleep; the group mutex is held.
+ * Context: may sleep; the group mutex is held, unless the probe has failed before there
+ * was a group.
  */
 void arm_smmu_gate_release(struct arm_smmu_master *master)
 {
