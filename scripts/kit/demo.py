@@ -1,57 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """make demo: a reset of a passed-through device in flight, told as a timeline."""
-import re
-from collections import namedtuple
-
-from . import kbuild, paths, prereq, qemu, tests, tree, vm
+from . import events, kbuild, paths, prereq, qemu, tests, tree, vm
+from .events import first, last, need
 from .ui import KitError, Steps, note, relative, say
 
-Event = namedtuple("Event", "ns name values")
-
-# What the kernel's functions mean to somebody who watches a reset.
-KERNEL_STEPS = {
-    "pci_dev_reset_iommu_prepare": "reset prepare: the IOMMU blocks the device",
-    "pci_dev_reset_iommu_done": "reset done: the IOMMU lets the device through again",
-}
-
-
-def user_events(text):
-    """The lines 'EV <ns> <event> key=value ...' of tests/guest/reset_timeline.c."""
-    out = []
-    for line in text.splitlines():
-        found = re.match(r"EV (\d+) (\S+) ?(.*)$", line)
-        if found:
-            values = dict(part.split("=", 1) for part in found.group(3).split() if "=" in part)
-            out.append(Event(int(found.group(1)), found.group(2), values))
-    return sorted(out, key=lambda e: e.ns)
-
-
-def kernel_events(text):
-    """The lines 'TR <task> ... <seconds>: <function>[_ret]: ...' of testlib.sh."""
-    out = []
-    for line in text.splitlines():
-        found = re.match(r"TR \S+ +\[\d+\] +\S+ +(\d+)\.(\d{6}): (\w+):", line)
-        if found:
-            ns = int(found.group(1)) * 10**9 + int(found.group(2)) * 1000
-            out.append(Event(ns, found.group(3), {}))
-    return out
-
-
-def first(events, name, after=0):
-    return next((e for e in events if e.name == name and e.ns >= after), None)
-
-
-def need(events, name, where):
-    event = first(events, name)
-    if not event:
-        raise KitError(f"the run shows no '{name}'", f"see {relative(where)}")
-    return event
+# What the kernel's functions mean to somebody who watches a reset. The series fences over the whole of it, and some
+# methods once more inside that: the first call of the one and the last of the other count.
+KERNEL_STEPS = (
+    ("pci_dev_reset_iommu_prepare", first, "reset prepare: the IOMMU blocks the device"),
+    ("pci_dev_reset_iommu_done", last, "reset done: the IOMMU lets the device through again"),
+)
 
 
 def timeline(result):
     """[(ns, text)] of the reset."""
     text = vm.read(result.dir / "result.log")
-    user, kernel = user_events(text), kernel_events(text)
+    user, kernel = events.user(text), events.kernel(text)
     running = need(user, "dma-running", result.dir)
     call, back = need(user, "reset-call", result.dir), need(user, "reset-return", result.dir)
     again = need(user, "dma-again", result.dir)
@@ -60,10 +24,9 @@ def timeline(result):
             (call.ns, f"VFIO_DEVICE_RESET called with buffers in flight ({call.values['completions']} "
              "written)")]
     window = [e for e in kernel if call.ns <= e.ns <= back.ns]
-    for name, meaning in KERNEL_STEPS.items():
-        enter = first(window, name)
-        leave = first(window, name + "_ret", enter.ns) if enter else None
-        if not leave:
+    for name, which, meaning in KERNEL_STEPS:
+        enter, leave = which(window, name), which(window, name + "_ret")
+        if not enter or not leave:
             raise KitError(f"the kernel's trace shows no {name} during the reset", f"see {relative(result.dir)}")
         rows.append((leave.ns, f"{meaning} ({(leave.ns - enter.ns) / 1e6:.1f} ms)"))
     blocked, opened = rows[-2][0], rows[-1][0]
@@ -82,7 +45,7 @@ def timeline(result):
 
 def probe_rows(result):
     """What the writes to reset_method did: [(label, value)], changes of stream table entries, DMA hits."""
-    user = user_events(vm.read(result.dir / "result.log"))
+    user = events.user(vm.read(result.dir / "result.log"))
     end = need(user, "probe-end", result.dir)
     hits = [e for e in user if e.name == "dma-interrupted"]
     writes = [e for e in user if e.name == "probe-write"]
@@ -118,20 +81,20 @@ FREED_PAGE = (
 
 def freed_page(result):
     """[(ns, text)], and the number of writes to the freed page that the device's oracle saw."""
-    events = user_events(vm.read(result.dir / "result.log"))
+    user = events.user(vm.read(result.dir / "result.log"))
     rows = []
     for name, text in FREED_PAGE:
-        event = need(events, name, result.dir)
+        event = need(user, name, result.dir)
         rows.append((event.ns, text.format(**event.values)))
-    freed = need(events, "page-freed", result.dir)
-    answered = need(events, "answered", result.dir)
-    inside = [e for e in events if e.name == "sample" and freed.ns <= e.ns <= answered.ns]
+    freed = need(user, "page-freed", result.dir)
+    answered = need(user, "answered", result.dir)
+    inside = [e for e in user if e.name == "sample" and freed.ns <= e.ns <= answered.ns]
     if not inside:
         raise KitError("no sample was taken of the freed page", f"see {relative(result.dir)}")
     seen = int(inside[-1].values["freed_writes"])
     rows.append((inside[-1].ns, f"until now the oracle has counted {seen} WRITES TO THE FREED PAGE" if seen else
                  "until now not one write has reached the freed page"))
-    return sorted(rows), int(need(events, "end", result.dir).values["freed_writes"])
+    return sorted(rows), int(need(user, "end", result.dir).values["freed_writes"])
 
 
 def show_freed_page(results):

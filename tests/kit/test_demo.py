@@ -56,6 +56,17 @@ class Files(unittest.TestCase):
         self.assertIn("2 samples, DMA counter stands still at 43", text)
         self.assertIn("110 ms after the call", text)
 
+    def test_timeline_of_a_reset_inside_a_reset_is_that_of_the_outer_one(self):
+        result = self.result()
+        with open(result.dir / "result.log", "a", encoding="ascii") as log:
+            for time, what in (("1.050000", "prepare"), ("1.051000", "prepare_ret"), ("1.125000", "done"),
+                               ("1.128000", "done_ret")):
+                log.write(f"TR reset_timeline-64 [000] d..... {time}: pci_dev_reset_iommu_{what}: (x) ret=0\n")
+        rows, _ = demo.timeline(result)
+        self.assertEqual([(ns, text) for ns, text in rows if "reset prepare" in text or "reset done" in text],
+                         [(1031000000, "reset prepare: the IOMMU blocks the device (1.0 ms)"),
+                          (1128000000, "reset done: the IOMMU lets the device through again (3.0 ms)")])
+
     def test_timeline_sees_dma_that_goes_on(self):
         rows, moved = demo.timeline(self.result(a=43, b=45))
         self.assertEqual(moved, 2)
