@@ -12,7 +12,7 @@ KIT = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=scripts python3 -m kit
 help:
 	@echo 'Two commands for a first look (both install and download what they need):'
 	@echo '  make demo       boot QEMU with an SMMUv3, reset a passed-through device in flight,'
-	@echo '                  print the timeline, unpatched and patched kernel side by side'
+	@echo '                  let one stop answering; timelines and a picture, unpatched and patched'
 	@echo '  make check      every test of the default set; last line: N passed, N failed, N skipped'
 	@echo
 	@echo 'Using the series:'

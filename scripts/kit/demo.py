@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make demo: a reset of a passed-through device in flight, told as a timeline."""
-from . import events, kbuild, paths, prereq, qemu, tests, tree, vm
+"""make demo: a reset of a passed-through device in flight, and a device that stops answering, told as timelines."""
+from . import events, kbuild, paths, prereq, qemu, story, tests, tree, vm
 from .events import first, last, need
 from .ui import KitError, Steps, note, relative, say
+
+PICTURE = paths.OUT / "demo.svg"
 
 # What the kernel's functions mean to somebody who watches a reset. The series fences over the whole of it, and some
 # methods once more inside that: the first call of the one and the last of the other count.
@@ -68,48 +70,18 @@ def ste_commands(result):
     return sum(inside.values())
 
 
-# What the events of testdev_demo mean to somebody who watches them.
-FREED_PAGE = (
-    ("dma-running", "the device writes to a page through its ATC: {writes} writes"),
-    ("silent", "the ATC stops answering invalidations: each will fail after {us} us"),
-    ("unmap-call", "the page is unmapped ..."),
-    ("unmap-return", "... and the call returns {err} after {us} us: from here on the page may be somebody else's"),
-    ("answered", "the ATC answers at last: {writes} writes"),
-    ("dma-stopped", "the device is stopped: {writes} writes"),
-)
-
-
-def freed_page(result):
-    """[(ns, text)], and the number of writes to the freed page that the device's oracle saw."""
-    user = events.user(vm.read(result.dir / "result.log"))
-    rows = []
-    for name, text in FREED_PAGE:
-        event = need(user, name, result.dir)
-        rows.append((event.ns, text.format(**event.values)))
-    freed = need(user, "page-freed", result.dir)
-    answered = need(user, "answered", result.dir)
-    inside = [e for e in user if e.name == "sample" and freed.ns <= e.ns <= answered.ns]
-    if not inside:
-        raise KitError("no sample was taken of the freed page", f"see {relative(result.dir)}")
-    seen = int(inside[-1].values["freed_writes"])
-    rows.append((inside[-1].ns, f"until now the oracle has counted {seen} WRITES TO THE FREED PAGE" if seen else
-                 "until now not one write has reached the freed page"))
-    return sorted(rows), int(need(user, "end", result.dir).values["freed_writes"])
-
-
-def show_freed_page(results):
-    """What came of the freed page on both kernels; complaints."""
-    say("\nA page that is written after its unmap has returned, because the device's ATC does not answer (scenario 26)")
-    counts = []
-    for result in results:
-        rows, count = freed_page(result)
-        say(f"\n{result.image.name}")
-        print_rows(rows)
-        counts.append(count)
-    on_base, patched = counts
-    say(f"  writes to the freed page: {on_base} with the unpatched kernel, {patched} with the series")
-    bad = [] if on_base else ["the unpatched kernel let nothing through: the experiment shows nothing"]
-    return bad + ([f"the series let {patched} writes to the freed page through"] if patched else [])
+def show_story(results):
+    """What a device that stops answering does with both kernels; complaints."""
+    say("\nA device whose ATC stops answering while a page is unmapped (scenario 26)")
+    told = [story.read(result) for result in results]
+    for one in told:
+        say(f"\n{one.name}")
+        print_rows(story.rows(one))
+    say()
+    side_by_side(*(story.summary(one) for one in told))
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    PICTURE.write_text(story.draw(told), encoding="utf-8")
+    return story.complaints(*told)
 
 
 def print_rows(rows):
@@ -149,7 +121,7 @@ def test_device(steps):
         try:
             return qemu.build()
         except qemu.NoSource as e:
-            note(f"{e.what}; the part about the freed page is left out")
+            note(f"{e.what}; the device that stops answering is left out")
             return None
 
 
@@ -166,7 +138,7 @@ def run(choose):
             kbuild.build(image)
     testdev = test_device(steps)
     results = boot(steps, "demo_timeline", "reset, write reset_method", (plain, patched))
-    freed = boot(steps, "demo_freed_page", "an ATC that does not answer", (plain, patched)) if testdev else []
+    freed = boot(steps, "demo_freed_page", "a device that stops answering", (plain, patched)) if testdev else []
     bad = []
     for result in results:
         rows, moved = timeline(result)
@@ -181,10 +153,12 @@ def run(choose):
     if changes or hits:
         bad.append("the patched kernel interferes with a running device")
     if freed:
-        bad += show_freed_page(freed)
+        bad += show_story(freed)
     say()
     for result in results + freed:
         note(f"console, output and trace: {relative(result.dir)}")
+    if freed:
+        note(f"as a picture: {relative(PICTURE)}")
     for line in bad:
         say(f"FAILED: {line}")
     return 1 if bad else 0

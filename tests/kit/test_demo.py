@@ -2,10 +2,11 @@
 """What the demo and the host side checks make of a run's files, without a machine."""
 import tempfile
 import unittest
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
 
-from kit import demo, vm
+from kit import demo, picture, vm
 from kit.ui import KitError
 
 MS = 1000000
@@ -88,61 +89,144 @@ class Files(unittest.TestCase):
                 demo.probe_rows(self.result(trace=trace))
 
 
-FREED = """EV 1000000000 begin bdf=0000:00:03.0 interval_us=1000
-EV 1010000000 dma-running writes=20
-EV 1011000000 silent writes=21 us=100000
-EV 1012000000 unmap-call writes=22
-EV 2070000000 unmap-return err=0 us=1058000 writes={back}
-EV 2071000000 page-freed writes={back}
-EV 2072000000 sample writes={late} freed_writes={freed}
-EV 2080000000 answered writes={late}
-EV 2081000000 sample writes={late} freed_writes={freed}
-EV 2090000000 dma-stopped writes={late}
-EV 2091000000 end freed_writes={freed} refused=0
+# The events of testdev_demo, at milliseconds since 1 s, and below the kernel's trace, likewise.
+STORY = """
+0 begin bdf=0000:00:03.0 interval_us=1000
+1 state now={first} reason={none}
+10 dma-running writes=20
+11 silent writes=21 us=100000
+12 unmap-call writes=22
+{back} unmap-return err=0 us={took} writes=900
+{freed} page-freed writes=900
+1071 sample writes=910 freed_writes={writes} refused=3
+1150 answered writes=940
+1190 reset-call freed_writes={writes} refused={refused}
+1300 reset-return err={err} us=110000
+1350 dma-again writes={again}
+1400 end freed_writes={writes} refused=9
 """
+# More of them, with the series
+TOLD = """
+1073 state now=quarantined reason=atc-timeout
+1080 uevent now=quarantined reason=atc-timeout
+1310 state now={last} reason=none
+1360 uevent now=active reason=none
+"""
+TRACE = "TR testdev_demo-59 [000] d..1. {}.{:06d}: {}: (x) ret={}"
+RESET = ((1191, "pci_dev_reset_iommu_prepare_ret"), (1193, "pci_dev_reset_iommu_prepare_ret"),
+         (1290, "pci_dev_reset_iommu_done_ret"), (1295, "pci_dev_reset_iommu_done_ret"))
 
 
-class FreedPage(unittest.TestCase):
+class Stories(unittest.TestCase):
+    """A device that stops answering: what demo makes of runs with the unpatched kernel and with the series."""
+
     def setUp(self):
         where = tempfile.TemporaryDirectory(prefix="demo")
         self.addCleanup(where.cleanup)
         self.dir = Path(where.name)
         self.said = []
-        kept = demo.say
-        demo.say = lambda text="": self.said.append(text)
-        self.addCleanup(setattr, demo, "say", kept)
+        for name, value in (("say", lambda text="": self.said.append(text)), ("PICTURE", self.dir / "out/demo.svg")):
+            self.addCleanup(setattr, demo, name, getattr(demo, name))
+            setattr(demo, name, value)
 
-    def result(self, name, freed, drop=None):
-        where = self.dir / name
-        where.mkdir()
-        text = FREED.format(back=1000, late=1000 + freed, freed=freed)
-        lines = [line for line in text.splitlines() if not drop or drop not in line]
+    def result(self, name, text, drop, trace):
+        where = Path(tempfile.mkdtemp(dir=self.dir))
+        lines = []
+        for line in text.split("\n"):
+            if line and not (drop and drop in line):
+                ms, rest = line.split(" ", 1)
+                lines.append(f"EV {1000 + int(ms)}000000 {rest}")
+        lines += [TRACE.format(1 + ms // 1000, ms % 1000 * 1000, what, ret) for ms, what, ret in trace]
         (where / "result.log").write_text("\n".join(lines) + "\n")
         return SimpleNamespace(dir=where, image=SimpleNamespace(name=name))
 
-    def test_writes_are_told_with_the_time_of_the_unmap(self):
-        rows, freed = demo.freed_page(self.result("one", 7))
-        self.assertEqual(freed, 7)
-        text = " / ".join(t for _, t in rows)
-        self.assertIn("returns 0 after 1058000 us", text)
-        self.assertIn("7 WRITES TO THE FREED PAGE", text)
-        self.assertEqual([ns for ns, _ in rows], sorted(ns for ns, _ in rows))
+    def plain(self, writes=7, err=0, again=20, drop=None):
+        text = STORY.format(first="?", none="?", back=1070, freed=1070, took=1058000, writes=writes, refused=0, err=err,
+                            again=again)
+        return self.result("plain", text, drop, [(*entry, 0) for entry in RESET[1:3]])
 
-    def test_a_kernel_that_is_cured(self):
-        bad = demo.show_freed_page([self.result("one", 7), self.result("two", 0)])
-        self.assertEqual(bad, [])
-        self.assertIn("7 with the unpatched kernel, 0 with the series", self.said[-1])
-        self.assertEqual([line for line in self.said if "FREED PAGE" in line][1:], [])
+    def patched(self, writes=0, err=0, again=20, last="active", drop=None, shut=110, ret=0):
+        text = STORY.format(first="active", none="none", back=114, freed=114, took=102000, writes=writes, refused=200,
+                            err=err, again=again) + TOLD.format(last=last)
+        return self.result("patched", text, drop,
+                           [(shut, "arm_smmu_gate_blame_ret", ret)] + [(*entry, 0) for entry in RESET])
 
-    def test_a_series_that_does_not_cure_fails(self):
-        bad = demo.show_freed_page([self.result("one", 7), self.result("two", 6)])
-        self.assertEqual(bad, ["the series let 6 writes to the freed page through"])
+    def judge(self, plain, patched):
+        return demo.show_story([plain, patched])
+
+    def test_the_whole_story(self):
+        self.assertEqual(self.judge(self.plain(), self.patched()), [])
+        plain, patched = "\n".join(self.said).split("\npatched\n")
+        steps = ("stops answering", "page is unmapped", "the call returns 0 after 1058 ms", "nobody is told",
+                 "7 WRITES TO THE FREED PAGE", "operator resets", "recovered: 20 writes")
+        self.assertEqual(sorted(steps, key=plain.index), list(steps))
+        steps = ("stops answering", "page is unmapped", "gate at the IOMMU is shut", "the call returns 0",
+                 "iommu_recovery/state says: quarantined (atc-timeout)", "uevent: quarantined (atc-timeout)",
+                 "not one write has reached the freed page; 200 accesses were refused", "operator resets",
+                 "says: active", "recovered: 20 writes", "uevent: active")
+        self.assertEqual(sorted(steps, key=patched.index), list(steps))
+        self.assertNotIn("WRITES TO THE FREED PAGE", patched)
+        self.assertNotIn("nobody is told", patched)
+
+    def test_times_are_those_of_the_events(self):
+        self.judge(self.plain(), self.patched())
+        said = "\n".join(self.said)
+        self.assertIn("    100.0 ms  the gate at the IOMMU is shut", said)
+        self.assertRegex(said, r"to its return +1058 ms +102 ms")
+        self.assertRegex(said, r"being fenced +not before the reset +98 ms")
+        self.assertRegex(said, r"to the uevent +never +1068 ms")
 
     def test_an_experiment_that_shows_nothing_fails(self):
-        self.assertTrue(demo.show_freed_page([self.result("one", 0), self.result("two", 0)]))
+        self.assertEqual(self.judge(self.plain(writes=0), self.patched()),
+                         ["the unpatched kernel let nothing through: the experiment shows nothing"])
 
-    def test_a_run_without_samples_is_refused(self):
-        self.assertRaises(KitError, demo.freed_page, self.result("one", 7, "sample"))
+    def test_a_series_that_does_not_cure_fails(self):
+        self.assertEqual(self.judge(self.plain(), self.patched(writes=6)),
+                         ["the series let 6 writes to the freed page through"])
+
+    def test_a_device_that_does_not_recover_fails(self):
+        for broken, complaint in (
+                ({"last": "quarantined"}, "ends quarantined, not active"), ({"again": 0}, "DMA does not work again"),
+                ({"err": 110}, "reset failed with 110"), ({"drop": "1310 state"}, "ends quarantined, not active"),
+                ({"drop": "state now=q"}, "never quarantined"), ({"drop": "uevent now=q"}, "no uevent"),
+                ({"drop": "state"}, "ends without a state")):
+            with self.subTest(broken):
+                bad = self.judge(self.plain(), self.patched(**broken))
+                self.assertIn(complaint, " / ".join(bad))
+
+    def test_a_fence_that_comes_late_or_not_at_all_fails(self):
+        for late in ({"shut": 120}, {"ret": -110}, {"shut": 5}):
+            with self.subTest(late):
+                self.assertEqual(self.judge(self.plain(), self.patched(**late)),
+                                 ["with the series the unmap returned before the device was fenced"])
+
+    def test_the_unpatched_kernel_may_end_as_it_likes(self):
+        self.assertEqual(self.judge(self.plain(err=25, again=0), self.patched()), [])
+        said = "\n".join(self.said)
+        self.assertIn("the call returns 25", said)
+        self.assertIn("no write reaches another page", said)
+        self.assertRegex(said, r"to DMA of another page +never +1338 ms")
+
+    def test_a_run_without_an_event_or_samples_is_refused(self):
+        for gone in ("sample", "unmap-return", "reset-call", "dma-again", "end "):
+            self.assertRaises(KitError, demo.show_story, [self.plain(drop=gone), self.patched()])
+
+    def test_the_picture_has_both_lanes(self):
+        self.judge(self.plain(), self.patched())
+        root = ET.fromstring(demo.PICTURE.read_text(encoding="utf-8"))
+        texts = [e.text for e in root.iter(f"{picture.SVG}text")]
+        for text in ("unpatched kernel (plain)", "kernel with the series (patched)", "7 writes", "200 refused",
+                     "gate shut: 100.0 ms", "quarantined: 1063.0 ms", "uevent quarantined: 1070.0 ms", "fenced"):
+            self.assertIn(text, texts)
+        for text, times in (("ATC stops answering", 2), ("unmap returns", 2), ("reset: ", 2), ("recovered", 2),
+                            ("gate shut", 1), ("nobody is told", 1)):
+            self.assertEqual(sum(text in t for t in texts), times, text)
+        self.assertIn("writes to the freed page: 7;", root.find(f"{picture.SVG}desc").text)
+
+    def test_a_failed_run_has_a_picture_too(self):
+        self.judge(self.plain(writes=0), self.patched(writes=6, again=0, err=5, last="quarantined"))
+        texts = [e.text for e in ET.fromstring(demo.PICTURE.read_text()).iter(f"{picture.SVG}text")]
+        self.assertEqual([t for t in texts if "recovered" in t and "1" in t], ["recovered: 1340.0 ms"])
 
 
 class HostChecks(unittest.TestCase):

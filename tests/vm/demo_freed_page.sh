@@ -3,7 +3,7 @@
 #
 # scenario: demo
 # level: testdev
-# what: What happens to a page that is unmapped while the function's ATC does not answer, on one time scale.
+# what: What becomes of a function whose ATC stops answering, and of the page unmapped meanwhile, until it works again; on one time scale.
 # images: fast
 # modes: deterministic race
 # base: pass
@@ -20,7 +20,9 @@
 function=$(bdf_of 1b36:11f0) || die "no smmu-testdev"
 vfio_bind "$function"
 
-trace_functions arm_smmu_domain_inv_range iommu_report_device_broken
+record_uevents
+# The gate of the series, which is shut when the first of these has returned 0
+trace_functions arm_smmu_gate_blame pci_dev_reset_iommu_prepare pci_dev_reset_iommu_done
 
 echo "1..1"
 status=0
