@@ -11,6 +11,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 
 from smmu_qtest import (ATC_INV, CD, CFGI_STE, CMDQ_CONS, CMDQ_PROD, CR0, DATA,
                         EVTQ_CONS, EVTQ_PROD, Function, GERROR, GERRORN, Gone,
@@ -19,6 +20,8 @@ from smmu_qtest import (ATC_INV, CD, CFGI_STE, CMDQ_CONS, CMDQ_PROD, CR0, DATA,
 
 QEMU = None
 IOVA = 0x40000
+GICD = 0x8000000
+SMMU_SPI = 32 + 74
 STALLS = ("ats=on", "stall=on", "ssidsize=16")
 tests = failures = 0
 
@@ -140,6 +143,49 @@ def case_unreported():
         m.step(3000)
         check(f["SMMU_STALLS"] == 4 and not f["SMMU_UNREPORTED"] and
               m.rd(SMMU + EVTQ_PROD) == 0x14, "room: the 4 are reported")
+
+
+def case_unknown_event():
+    with machine(STALLS + ("stall-event=239",)) as m:
+        f = Function(m, 0x10)
+        f.burst(IOVA, 1)
+        check(f["SMMU_STALLS"] == 1 and m.event(0)[0] & 0xff == 239 and
+              m.event(0)[1] >> 31 & 1, "a stall with an event of no kind")
+        m.cmd(RESUME, w1=0x10, w2=m.event(0)[1] & 0xffff)
+        check(not f["SMMU_STALLS"] and not f["VIOL_TOTAL"],
+              "ended by its STAG as any other")
+    with machine(("arch-eventq=on", "stall-event=239")) as m:
+        f = Function(m, 0x10, ats=False)
+        f.burst(IOVA, 1)
+        check(m.event(0)[0] & 0xff != 239, "an event without a stall keeps its")
+
+
+NAMES = (("separate", b"eventq\0priq\0cmdq-sync\0gerror\0", b"combined\0"),
+         ("combined", b"combined\0", b"gerror\0"),
+         ("none", b"", b"gerror\0"))
+
+
+def case_irqs():
+    for irqs, there, absent in NAMES:
+        with tempfile.NamedTemporaryFile() as dtb:
+            subprocess.run([QEMU, "-M", "virt,iommu=smmuv3,gic-version=3,"
+                            "dumpdtb=" + dtb.name, "-nodefaults", "-display",
+                            "none", "-L", "/usr/share/qemu", "-global",
+                            "arm-smmuv3.irqs=" + irqs], check=True,
+                           capture_output=True, timeout=10)
+            text = dtb.read()
+            check(there in text and absent not in text,
+                  "the device tree has %s interrupts" % irqs)
+    for irqs, line in (("separate", 3), ("combined", 0)):
+        with machine(STALLS + ("irqs=" + irqs,)) as m:
+            f = Function(m, 0x10)
+            intid = SMMU_SPI + line
+            m.wr(GICD + 0xc00 + intid // 16 * 4, 2 << intid % 16 * 2)   # edge
+            f["EVT_ABORT"] = 1
+            f.burst(IOVA, 1)
+            pending = m.rd(GICD + 0x200 + intid // 32 * 4) >> intid % 32 & 1
+            check(m.rd(SMMU + GERROR) & 4 and pending,
+                  "irqs=%s: GERROR comes by line %d" % (irqs, line))
 
 
 # ---- command queue ----
@@ -394,6 +440,9 @@ REFUSED = (
     (("ssidsize=300",), "", "300"),
     (("evtqs=0",), "", "evtqs=0"),
     (("evtqs=20",), "", "evtqs=20"),
+    (("irqs=two",), "", "irqs=two"),
+    (("stall-event=223",), "", "stall-event=223"),
+    (("stall-event=240",), "", "stall-event=240"),
     (("ssidsize=4", "stage=2"), "", "ssidsize needs stage 1"),
     (("stall=on", "stage=2"), "", "stall needs stage 1"),
     (("fwb=on", "stage=1"), "", "fwb needs stage 2"),
