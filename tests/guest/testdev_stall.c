@@ -9,7 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include <linux/bits.h>
 #include <linux/pci_regs.h>
@@ -63,7 +67,8 @@ FIXTURE_TEARDOWN(stalls)
 		smtd_print(self->dev, dev_bdf);
 		smtd_close(self->dev);
 	}
-	smtd_faults_close(&self->faults);
+	if (self->faults.fd >= 0)
+		smtd_faults_close(&self->faults);
 	smtd_close(self->observer);
 	iommu_cleanup(self->iommu);
 }
@@ -198,6 +203,127 @@ TEST_F_TIMEOUT(stalls, are_answered_before_the_reset_of_a_close, TIMEOUT_S)
 	smtd_close(watch);
 }
 
+/* Long enough for the kernel to put faults into the queue of user space */
+#define QUEUED_US	50000
+#define UNANSWERED	8
+
+/* Besides the one that was read, others are in the queue of user space. */
+static void leave_more_unread(struct __test_metadata *_metadata, FIXTURE_DATA(stalls) * self)
+{
+	ASSERT_EQ(smtd_dma_run(self->dev, .iova = IOVA, .count = UNANSWERED), 0);
+	ASSERT_EQ(smtd_read(self->dev, SMTD_STALLED), UNANSWERED);
+	ASSERT_TRUE(smtd_until(smtd_fault_is_there(&self->faults)));
+	usleep(QUEUED_US);
+	ASSERT_EQ(smtd_read(self->dev, SMTD_STALLED), UNANSWERED);
+}
+
+static void all_have_an_end(struct __test_metadata *_metadata, struct smtd *dev, const char *how)
+{
+	u32 open = smtd_read(dev, SMTD_STALLED);
+
+	printf("# of %u stalls that nobody answers %u are open after a %s\n", UNANSWERED, open,
+	       how);
+	EXPECT_EQ(open, 0);
+	EXPECT_TRUE(smtd_dma_settled(dev));
+	smtd_check_stalls(dev);
+	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
+}
+
+TEST_F_TIMEOUT(stalls, that_nobody_answers_end_with_the_detach, TIMEOUT_S)
+{
+	leave_more_unread(_metadata, self);
+	ASSERT_EQ(smtd_detach(self->dev), 0);
+	all_have_an_end(_metadata, self->dev, "detach");
+	EXPECT_EQ(smtd_stat(self->dev, SMTD_S_OK), 0);
+	/* An answer that comes too late is for nobody. */
+	printf("# the late answer is taken: %d\n",
+	       smtd_fault_respond(&self->faults, self->fault.cookie, true));
+	EXPECT_EQ(smtd_violations_but(self->dev, BUT_PASID_CONTROL), 0);
+}
+
+TEST_F_TIMEOUT(stalls, that_nobody_answers_end_with_a_replace_by_a_domain_without_faults, TIMEOUT_S)
+{
+	u32 ioas = smtd_ioas_alloc(self->iommu);
+	int next = smtd_hwpt_alloc(self->dev, ioas, 0, 0);
+
+	ASSERT_GT(next, 0);
+	smtd_map(self->iommu, ioas, self->mem, IOVA, PAGES * SMTD_PAGE);
+	leave_more_unread(_metadata, self);
+	ASSERT_EQ(smtd_attach(self->dev, next), 0);
+	all_have_an_end(_metadata, self->dev, "replace");
+	/* The next domain works. */
+	EXPECT_EQ(smtd_dma_run(self->dev, .iova = IOVA, .count = PAGES), PAGES);
+}
+
+TEST_F_TIMEOUT(stalls, that_nobody_can_answer_end_with_the_detach, TIMEOUT_S)
+{
+	leave_more_unread(_metadata, self);
+	smtd_faults_close(&self->faults);
+	self->faults.fd = -1;
+	printf("# of %u stalls %u are open when their queue is closed\n", UNANSWERED,
+	       smtd_read(self->dev, SMTD_STALLED));
+	ASSERT_EQ(smtd_detach(self->dev), 0);
+	all_have_an_end(_metadata, self->dev, "detach without a queue");
+}
+
+FIXTURE(killed) {
+	struct smtd *observer, *dev;
+};
+
+FIXTURE_SETUP(killed)
+{
+	self->observer = smtd_watch(observer_bdf);
+	self->dev = smtd_watch(dev_bdf);
+	smtd_observe(self->dev, self->observer);
+}
+
+FIXTURE_TEARDOWN(killed)
+{
+	smtd_print(self->dev, dev_bdf);
+	smtd_close(self->dev);
+	smtd_close(self->observer);
+}
+
+/* Attached, with faults in a queue that it does not read */
+static void have_faults_and_wait(int ready)
+{
+	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
+	struct smtd *dev = smtd_open(dev_bdf, iommu);
+	struct smtd_faults faults = smtd_faults_alloc(iommu);
+	int hwpt = smtd_hwpt_alloc(dev, iommu->ioas_id, 0, faults.id);
+
+	VFIO_ASSERT_GT(hwpt, 0);
+	VFIO_ASSERT_EQ(smtd_attach(dev, hwpt), 0);
+	VFIO_ASSERT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = UNANSWERED), 0);
+	VFIO_ASSERT_TRUE(smtd_until(smtd_fault_is_there(&faults)));
+	usleep(QUEUED_US);
+	VFIO_ASSERT_EQ(write(ready, "", 1), 1);
+	for (;;)
+		pause();
+}
+
+/* All that it had is closed when it can be waited for, in whatever order. */
+TEST_F_TIMEOUT(killed, leaves_no_stall_without_an_answer, TIMEOUT_S)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(pipe(ready), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		have_faults_and_wait(ready[1]);
+	}
+	close(ready[1]);
+	ASSERT_EQ(read(ready[0], &c, 1), 1);
+	ASSERT_EQ(smtd_read(self->dev, SMTD_STALLED), UNANSWERED);
+	ASSERT_EQ(kill(pid, SIGKILL), 0);
+	ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+	all_have_an_end(_metadata, self->dev, "kill");
+}
+
 FIXTURE(replaced_domain) {
 	struct smtd *dev;
 	struct iommu *iommu;
@@ -298,28 +424,19 @@ TEST_F_TIMEOUT(replaced_domain, gets_no_fault_of_its_successor, TIMEOUT_S)
 
 /* ---- a function without a driver, whose faults have no handler ---- */
 
-#define EVENT_THREAD	"arm-smmu*"
-
-struct hog {
-	pthread_t thread;
-	bool runs, stop;
-};
-
-static void *occupy(void *arg)
+static void use_without_driver(struct smtd *dev, struct smtd *observer)
 {
-	struct hog *hog = arg;
+	u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
-	VFIO_ASSERT_TRUE(smtd_pin(1));
-	VFIO_ASSERT_TRUE(smtd_set_priority(0, 50));
-	__atomic_store_n(&hog->runs, true, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&hog->stop, __ATOMIC_ACQUIRE))
-		;
-	return NULL;
+	smtd_observe(dev, observer);
+	smtd_behave(dev);
+	smtd_stat_clear(dev);
+	smtd_config_write(dev_bdf, PCI_COMMAND, &command, sizeof(command));
 }
 
 FIXTURE(unhandled) {
 	struct smtd *observer, *dev;
-	struct hog hog;
+	struct smtd_hog hog;
 };
 
 /*
@@ -328,28 +445,22 @@ FIXTURE(unhandled) {
  */
 FIXTURE_SETUP(unhandled)
 {
-	u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-
 	self->observer = smtd_watch(observer_bdf);
 	self->dev = smtd_watch(dev_bdf);
-	smtd_observe(self->dev, self->observer);
-	smtd_behave(self->dev);
-	smtd_stat_clear(self->dev);
-	smtd_config_write(dev_bdf, PCI_COMMAND, &command, sizeof(command));
+	use_without_driver(self->dev, self->observer);
 
-	ASSERT_GT(smtd_move_irqs(EVENT_THREAD, 1, 1), 0);
+	ASSERT_GT(smtd_move_irqs(SMTD_SMMU_IRQS, 1, 1), 0);
 	ASSERT_TRUE(smtd_pin(0));
 	/* A fault that is handled as usual: the thread has moved then. */
 	ASSERT_EQ(smtd_dma_run(self->dev, .iova = IOVA), 0);
 	ASSERT_EQ(smtd_stat(self->dev, SMTD_S_STALL), 1);
 	ASSERT_TRUE(smtd_dma_settled(self->dev));
-	ASSERT_EQ(pthread_create(&self->hog.thread, NULL, occupy, &self->hog), 0);
-	ASSERT_TRUE(smtd_until(__atomic_load_n(&self->hog.runs, __ATOMIC_ACQUIRE)));
+	smtd_hog_start(&self->hog, 1);
 }
 
 FIXTURE_TEARDOWN(unhandled)
 {
-	__atomic_store_n(&self->hog.stop, true, __ATOMIC_RELEASE);
+	smtd_hog_stop(&self->hog);
 	smtd_print(self->dev, dev_bdf);
 	smtd_close(self->dev);
 	smtd_close(self->observer);
@@ -380,14 +491,48 @@ TEST_F_TIMEOUT(unhandled, stalls_end_when_their_function_is_removed, TIMEOUT_S)
 	/* A removal may have to wait for the thread: it runs again in the end. */
 	smtd_call_start(&removal, remove_it, NULL);
 	smtd_until(smtd_call_done(&removal));
-	__atomic_store_n(&self->hog.stop, true, __ATOMIC_RELEASE);
-	ASSERT_EQ(pthread_join(self->hog.thread, NULL), 0);
+	smtd_hog_stop(&self->hog);
 	ASSERT_EQ(smtd_call_join(&removal), 0);
 	smtd_dma_settled(dev);
 	after = smtd_read(dev, SMTD_STALLED);
 	printf("# %u stalls, of which %u are still open after the removal of the function\n",
 	       before, after);
 	EXPECT_EQ(after, 0);
+	smtd_check_stalls(dev);
+	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
+}
+
+FIXTURE(unknown) {
+	struct smtd *observer, *dev;
+};
+
+FIXTURE_SETUP(unknown)
+{
+	self->observer = smtd_watch(observer_bdf);
+	self->dev = smtd_watch(dev_bdf);
+	use_without_driver(self->dev, self->observer);
+}
+
+FIXTURE_TEARDOWN(unknown)
+{
+	smtd_print(self->dev, dev_bdf);
+	smtd_close(self->dev);
+	smtd_close(self->observer);
+}
+
+/* Their records are of a kind that the driver does not know, but have a STAG. */
+TEST_F_TIMEOUT(unknown, events_that_stall_are_answered, TIMEOUT_S)
+{
+	struct smtd *dev = self->dev;
+	bool answered;
+
+	ASSERT_EQ(smtd_dma_run(dev, .iova = IOVA, .count = 8), 0);
+	ASSERT_EQ(smtd_stat(dev, SMTD_S_STALL), 8);
+	answered = smtd_dma_settled(dev);
+	printf("# 8 stalls with a record of an unknown kind, of which %u have no answer\n",
+	       smtd_read(dev, SMTD_STALLED));
+	EXPECT_TRUE(answered);
+	EXPECT_EQ(smtd_stat(dev, SMTD_S_ABORT), 8);
 	smtd_check_stalls(dev);
 	EXPECT_EQ(smtd_violations_but(dev, BUT_PASID_CONTROL), 0);
 }

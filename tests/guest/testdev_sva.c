@@ -407,6 +407,118 @@ TEST_F_TIMEOUT(bad, unbind_waits_for_a_queued_fault, TIMEOUT_S)
 	EXPECT_TRUE(clean(env));
 }
 
+static int unbind_plain(void *arg)
+{
+	u32 *args = arg;
+
+	return smtd_sva_unbind(args[0], args[1]);
+}
+
+/*
+ * Nobody has read of the stalls when the address space is unbound, for the thread
+ * that reads the event queue does not get to run.
+ */
+TEST_F_TIMEOUT(bad, unbind_ends_what_nobody_has_read, TIMEOUT_S)
+{
+	struct env *env = &self->env;
+	u32 pasid = smtd_sva_bind(env->fd, 0), open;
+	u32 args[] = { env->fd, pasid };
+	struct smtd_call unbind;
+	struct smtd_hog hog;
+
+	ASSERT_GT(smtd_move_irqs(SMTD_SMMU_IRQS, 1, 1), 0);
+	ASSERT_TRUE(smtd_pin(0));
+	/* A fault that is handled as usual: the thread has moved then. */
+	smtd_dma_run(env->dev, .iova = va(env->mem, 0), .pasid = pasid);
+	ASSERT_TRUE(smtd_wait_stat(env->dev, SMTD_S_OK, 1));
+	smtd_hog_start(&hog, 1);
+	smtd_dma_run(env->dev, .iova = va(env->mem, 1), .count = 8, .pasid = pasid);
+	ASSERT_EQ(smtd_read(env->dev, SMTD_STALLED), 8);
+	smtd_call_start(&unbind, unbind_plain, args);
+	smtd_until(smtd_call_done(&unbind));
+	EXPECT_TRUE(smtd_call_done(&unbind));
+	open = smtd_read(env->dev, SMTD_STALLED);
+	smtd_hog_stop(&hog);
+	EXPECT_EQ(smtd_call_join(&unbind), 0);
+	printf("# of 8 stalls %u are open when the unbind has returned\n", open);
+	EXPECT_EQ(open, 0);
+	EXPECT_TRUE(clean(env));
+}
+
+/* ---- processes that die with faults in flight ---- */
+
+#define BURST		8
+#define ROUNDS		30
+
+/* From the environment, which for init is the kernel's command line */
+static unsigned int number(const char *name, unsigned int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+/*
+ * One process, whose fresh pages the function writes to while it is killed, before
+ * the unbind, after it, or at the same time. Returns the stalls that were open when
+ * the unbind had returned.
+ */
+static u32 die_at_random(struct __test_metadata *_metadata, struct env *env)
+{
+	void *mem = mmap(NULL, BURST * SMTD_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int order = rand() % 3, i;
+	u32 pasid, open;
+	pid_t worker;
+
+	ASSERT_NE(mem, MAP_FAILED);
+	worker = worker_start();
+	pasid = smtd_sva_bind(env->fd, worker);
+	smtd_dma_run(env->dev, .iova = va(mem, 0), .count = BURST, .pasid = pasid);
+	usleep(rand() % 2000);
+	if (order == 0) {
+		worker_kill(worker);
+		usleep(rand() % 2000);
+	} else if (order == 1) {
+		kill(worker, SIGKILL);
+	}
+	EXPECT_EQ(smtd_sva_unbind(env->fd, pasid), 0);
+	open = smtd_read(env->dev, SMTD_STALLED);
+	for (i = 0; i < BURST; i++)
+		smtd_mark_freed(env->dev, va(mem, i), pasid);
+	if (order == 2)
+		usleep(rand() % 2000);
+	if (order != 0)
+		worker_kill(worker);
+	smtd_dma_run(env->dev, .iova = va(mem, 0), .count = BURST, .pasid = pasid);
+	EXPECT_TRUE(smtd_dma_settled(env->dev));
+	smtd_unmark_all(env->dev);
+	munmap(mem, BURST * SMTD_PAGE);
+	return open;
+}
+
+TEST_F_TIMEOUT(bad, processes_are_killed_with_faults_in_flight, 3600)
+{
+	unsigned int rounds = number("SMTD_ROUNDS", ROUNDS), i, late = 0;
+	unsigned int seed = number("SMTD_SEED", smtd_now_us());
+	struct env *env = &self->env;
+	u64 begin = smtd_now_us();
+
+	printf("# SMTD_SEED=%u SMTD_ROUNDS=%u\n", seed, rounds);
+	srand(seed);
+	for (i = 0; i < rounds; i++) {
+		late += die_at_random(_metadata, env) > 0;
+		smtd_check_stalls(env->dev);
+		ASSERT_EQ(smtd_violations(env->dev), 0) {
+			TH_LOG("in round %u", i);
+		}
+	}
+	printf("# in %u of %u rounds stalls were open when the unbind had returned; %lu ms\n",
+	       late, rounds, (smtd_now_us() - begin) / 1000);
+	EXPECT_EQ(late, 0);
+	EXPECT_TRUE(clean(env));
+}
+
 FIXTURE(others) {
 	struct env env;
 	struct iommu *iommu;
@@ -442,13 +554,6 @@ FIXTURE_TEARDOWN(others)
 static int reset_vfio(void *arg)
 {
 	return smtd_reset(arg);
-}
-
-static int unbind_plain(void *arg)
-{
-	u32 *args = arg;
-
-	return smtd_sva_unbind(args[0], args[1]);
 }
 
 /*

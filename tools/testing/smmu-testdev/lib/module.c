@@ -114,7 +114,7 @@ void smtd_fault_mode(int fd, u32 id, u32 mode)
 	struct smtd_fault_mode args = {
 		.id = id,
 		.mode = mode,
-		.then = SMTD_FAULT_INVALID,
+		.then = mode == SMTD_FAULT_HOLD ? SMTD_FAULT_INVALID : 0,
 	};
 
 	VFIO_ASSERT_EQ(smtd_module_call(fd, SMTD_IOC_FAULT_MODE, &args), 0);

@@ -147,8 +147,27 @@ bool smtd_set_priority(pid_t pid, int priority);
  */
 int smtd_move_irqs(const char *name, unsigned int cpu, int priority);
 
+/*
+ * A thread with a priority above that of interrupt threads, which leaves that CPU to
+ * nobody until it is stopped. With smtd_move_irqs() it keeps the SMMU's event queue
+ * from being read.
+ */
+struct smtd_hog {
+	pthread_t thread;
+	unsigned int cpu;
+	bool runs, stop;
+};
+
+#define SMTD_SMMU_IRQS	"arm-smmu*"
+
+void smtd_hog_start(struct smtd_hog *hog, unsigned int cpu);
+void smtd_hog_stop(struct smtd_hog *hog);	/* which may have stopped already */
+
 /* Where the text first stands in the kernel's trace (testlib.sh starts it); -1: nowhere */
 long smtd_trace_find(const char *text);
+
+/* How often it stands there for a time, that of smtd_now_us(), between two others */
+u32 smtd_trace_count(const char *text, u64 from_us, u64 to_us);
 
 /* ---- DMA ---- */
 

@@ -85,6 +85,34 @@ long smtd_trace_find(const char *text)
 	return found;
 }
 
+/* "sh-1 [000] d..1. 12.345678: function: (...": the time is the word before the text. */
+static u64 trace_time(const char *line, const char *text)
+{
+	unsigned long long sec, us;
+
+	while (text > line && text[-1] == ' ')
+		text--;
+	while (text > line && text[-1] != ' ')
+		text--;
+	return sscanf(text, "%llu.%llu:", &sec, &us) == 2 ? sec * 1000000 + us : 0;
+}
+
+u32 smtd_trace_count(const char *text, u64 from_us, u64 to_us)
+{
+	FILE *file = fopen("/sys/kernel/tracing/trace", "r");
+	char line[1024], *at;
+	u32 count = 0;
+
+	VFIO_ASSERT_NOT_NULL(file);
+	while (fgets(line, sizeof(line), file)) {
+		u64 us = (at = strstr(line, text)) ? trace_time(line, at) : 0;
+
+		count += us >= from_us && us <= to_us && us;
+	}
+	fclose(file);
+	return count;
+}
+
 int smtd_call_join(struct smtd_call *call)
 {
 	VFIO_ASSERT_EQ(pthread_join(call->thread, NULL), 0);
@@ -105,6 +133,34 @@ bool smtd_set_priority(pid_t pid, int priority)
 	struct sched_param param = { .sched_priority = priority };
 
 	return !sched_setscheduler(pid, SCHED_FIFO, &param);
+}
+
+static void *occupy(void *arg)
+{
+	struct smtd_hog *hog = arg;
+
+	VFIO_ASSERT_TRUE(smtd_pin(hog->cpu));
+	VFIO_ASSERT_TRUE(smtd_set_priority(0, 50));
+	__atomic_store_n(&hog->runs, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&hog->stop, __ATOMIC_ACQUIRE))
+		;
+	return NULL;
+}
+
+void smtd_hog_start(struct smtd_hog *hog, unsigned int cpu)
+{
+	*hog = (struct smtd_hog){ .cpu = cpu };
+	VFIO_ASSERT_EQ(pthread_create(&hog->thread, NULL, occupy, hog), 0);
+	VFIO_ASSERT_TRUE(smtd_until(__atomic_load_n(&hog->runs, __ATOMIC_ACQUIRE)));
+}
+
+void smtd_hog_stop(struct smtd_hog *hog)
+{
+	if (!hog->runs)
+		return;
+	__atomic_store_n(&hog->stop, true, __ATOMIC_RELEASE);
+	VFIO_ASSERT_EQ(pthread_join(hog->thread, NULL), 0);
+	hog->runs = false;
 }
 
 /* The number of the interrupt that this thread serves, or -1 */
