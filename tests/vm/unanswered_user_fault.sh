@@ -8,6 +8,8 @@
 # images-all: debug
 # modes: race deterministic
 # base: pass
+# bites-with: iommufd-drops-faults
+# bites-how: # of \d+ stalls that nobody answers [1-9]\d* are open after a (detach|replace)
 # timeout: 180
 # programs: testdev_stall
 # qemu: -device smmu-testdev,id=td0,addr=3
