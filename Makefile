@@ -22,7 +22,7 @@ help:
 	@echo 'Changing the series:'
 	@echo '  make tree [BASE=7.3]       the series as commits in build/tree/, to edit'
 	@echo '  make save [BASE=7.3]       those commits back into patches/ and overlay files'
-	@echo '  make build [IMAGE=fast|debug] [MACHINE=testdev]   kernel images, unpatched and patched; QEMU with the test device'
+	@echo '  make build [IMAGE=fast|debug|kcsan] [MACHINE=testdev]   kernel images, unpatched and patched; QEMU with the test device'
 	@echo '  make vm TEST=NAME [ON=base|patched]     boot and run one test of tests/vm/'
 	@echo '  make vm TEST=NAME RUNS=N MODE=deterministic|race   the same N times; deterministic runs must be alike'
 	@echo '  make kunit SUITE=GLOB                   boot and run KUnit suites'
@@ -37,7 +37,7 @@ help:
 	@echo
 	@echo 'Variables: BASE=7.3|7.2, KERNEL=DIR (a tree of your own as base), JOBS=N,'
 	@echo '  QEMU=PROGRAM, QEMU_TESTDEV=PROGRAM (instead of building it), IR_BUILD=DIR (instead of build/),'
-	@echo '  PLANT=warn|kasan|hang (check must fail)'
+	@echo '  PLANT=warn|kasan|kcsan|hang (check must fail)'
 
 # The one thing that the kit cannot install for itself.
 python:

@@ -79,7 +79,7 @@ class Tally:
 def summary(result):
     states = Counter(result.cases.values())
     text = ", ".join(f"{n} {s}" for s, n in sorted(states.items())) or "no cases"
-    return f"{result.seconds:.0f} s, {text}"
+    return ", ".join(filter(None, (f"{result.seconds:.0f} s", text, str(result.races))))
 
 
 def title(result):
@@ -191,6 +191,8 @@ def one_test(tally, test, plain, patched, planted=(), everything=False):
     """Everything that one test has to show on one flavour."""
     first = patched.flavour == test.images[0]
     modes = test.modes if everything else test.modes[:1]
+    if patched.flavour == "kcsan":
+        modes = ["race"]     # one CPU races with nobody
     if test.series == "not-yet":
         for mode in modes if first or everything else ():
             bites(tally, test, vm.run(test, plain, mode=mode), test.base_fails, "on base")
@@ -326,9 +328,9 @@ def compiles(tally, base):
 
 
 def planted_names():
-    """PLANT=warn|kasan|hang: let the planted fault count as it would in a real test."""
+    """PLANT=warn|kasan|kcsan|hang: let the planted fault count as it would in a real test."""
     kinds = os.environ.get("PLANT", "").replace(",", " ").split()
-    names = {k: f"planted_{k}" for k in ("warn", "kasan", "hang")}
+    names = {k: f"planted_{k}" for k in ("warn", "kasan", "kcsan", "hang")}
     wrong = [k for k in kinds if k not in names]
     if wrong:
         raise KitError(f"PLANT={wrong[0]}: there is no such fault", "one of: " + ", ".join(names))
@@ -454,7 +456,7 @@ def run(everything=False):
     tally, names = Tally(), bases.supported()
     first, others = names[0], names[1:]
     planted = planted_names()
-    steps = Steps(10 + 2 * len(others) + (1 + 6 * len(others) if everything else 0))
+    steps = Steps(10 + 2 * len(others) + (3 + 6 * len(others) if everything else 0))
     with steps.step("prerequisites", paths.LOGS / "install.log"):
         prereq.need("base", "build", "vm", "lint", "model")
         splat.patterns(), splat.exceptions(), tests.load()
@@ -485,6 +487,7 @@ def run(everything=False):
     guarded(tally, "fast images", boots, steps, tally, main, "fast", planted, True, everything)
     guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything, everything)
     if everything:
+        guarded(tally, "kcsan image", boots, steps, tally, main, "kcsan", planted, False, everything)
         with steps.step("KUnit on user-mode Linux", uml.log_of(main)):
             guarded(tally, "KUnit on user-mode Linux", uml_suites, tally, main)
     for name in others:

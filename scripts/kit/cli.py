@@ -103,6 +103,8 @@ def cmd_build():
 def show(result):
     for name, state in result.cases.items():
         note(f"{state:7} {name}")
+    for title, count in sorted(getattr(result.races, "elsewhere", {}).items()):
+        note(f"not counted: KCSAN: {title}" + (f" ({count} times)" if count > 1 else ""))
     say(f"{result.test.name} on {result.image.name}: {result.verdict}, {result.seconds:.1f} s"
         + (f" - {result.reason()}" if result.reasons else ""))
     note(f"console, output and trace: {relative(result.dir)}")

@@ -24,7 +24,7 @@ NOT_KERNEL = ("Documentation", "MAINTAINERS", "tools")
 SERIES_KCONFIG = ("drivers/iommu/Kconfig", "drivers/pci/Kconfig")
 
 FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config"),
-            "bench": ("base.config", "bench.config")}
+            "kcsan": ("base.config", "kcsan.config"), "bench": ("base.config", "bench.config")}
 
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 +0000", "KBUILD_BUILD_USER": "iommu-recovery",

@@ -10,6 +10,8 @@ from .ui import KitError
 DATA = paths.ROOT / "scripts" / "data"
 # Lines of context that belong to a splat: its register dump and its trace.
 CONTEXT = 60
+# A KCSAN report has two traces.
+LONGER = {"kcsan": 160}
 END = re.compile(r"---\[ end trace|={60}")
 
 
@@ -59,12 +61,14 @@ def compiled(path, number, text):
         raise KitError(f"{path.name}:{number}: {e}", "mend the regular expression") from e
 
 
-def scan(lines, expected=(), known=None):
+def scan(lines, expected=(), known=None, elsewhere=None):
     """(splats that nobody asked for, expected patterns that did not occur).
 
     A splat that a test asks for ends with its trace: what the trace quotes is
     not counted again, but a second splat after it is. The expression that asks
     for it begins in the splat's first line, and may go on in those that follow.
+    @elsewhere is told a data race that nobody asked for; true when it is none
+    of this run's.
     """
     table = patterns()
     excused = exceptions() if known is None else known
@@ -82,15 +86,17 @@ def scan(lines, expected=(), known=None):
         hit = next((regex for regex in wanted if (m := regex.search(text)) and m.start() <= len(line)), None)
         if hit:
             seen.add(hit)
-            quiet_until = end_of(lines, number) or number + 1
-        else:
-            found.append(Splat(name, number, line))
+            quiet_until = end_of(lines, number, name) or number + 1
+            continue
+        hit = Splat(name, number, line)
+        if not (name == "kcsan" and elsewhere and elsewhere(excerpt(lines, hit))):
+            found.append(hit)
     return found, [regex.pattern for regex in wanted if regex not in seen]
 
 
-def end_of(lines, start):
+def end_of(lines, start, name=""):
     """The line after the last one of the splat that starts there; None when nothing marks its end."""
-    for i in range(start + 1, min(start + CONTEXT, len(lines))):
+    for i in range(start + 1, min(start + LONGER.get(name, CONTEXT), len(lines))):
         if END.search(lines[i]):
             return i + 1
     return None
@@ -98,7 +104,7 @@ def end_of(lines, start):
 
 def excerpt(lines, splat):
     """The splat and what follows it, up to the end of its trace."""
-    return lines[splat.number:end_of(lines, splat.number) or splat.number + CONTEXT]
+    return lines[splat.number:end_of(lines, splat.number, splat.name) or splat.number + LONGER.get(splat.name, CONTEXT)]
 
 
 def decode(lines, prog, image):

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import guest, ktap, paths, prereq, proc, qemu, splat, together
+from . import guest, ktap, paths, prereq, proc, qemu, races, splat, together
 from .ui import KitError
 
 PASS, FAIL, UNJUDGED, SKIP = "pass", "fail", "not judged", "skip"
@@ -36,6 +36,7 @@ class Result:
     seconds: float = 0
     splats: list = field(default_factory=list)
     mode: str = "race"
+    races: object = ""           # races.Races: those that are no splat of this run
 
     def reason(self):
         return "; ".join(self.reasons)
@@ -131,7 +132,8 @@ def attempt(test, image, label, limit, mode):
     archive.unlink(missing_ok=True)
     (where / "verdict.json").write_text(json.dumps(
         {"test": test.name, "image": image.name, "mode": mode, "verdict": result.verdict, "reasons": result.reasons,
-         "seconds": round(result.seconds, 1), "cases": result.cases}, indent=1) + "\n", encoding="utf-8")
+         "seconds": round(result.seconds, 1), "cases": result.cases,
+         "races elsewhere": getattr(result.races, "elsewhere", {})}, indent=1) + "\n", encoding="utf-8")
     return result
 
 
@@ -187,7 +189,8 @@ def judge(result, end, prog, limit):
         if complaint:
             result.reasons.append(complaint)
     reasons = result.reasons
-    result.splats, unseen = splat.scan(console, test.expect_splat)
+    result.races = races.Races(result.image, console)
+    result.splats, unseen = splat.scan(console, test.expect_splat, elsewhere=result.races.is_elsewhere)
     for hit in result.splats[:3]:
         lines = splat.decode(splat.excerpt(console, hit), prog, result.image)
         (result.dir / f"splat-{hit.number + 1}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

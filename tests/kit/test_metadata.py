@@ -93,12 +93,22 @@ class Scripts(unittest.TestCase):
 
     def test_a_plant_for_each_thing_that_must_be_seen(self):
         planted = {n for n, t in self.tests.items() if t.planted}
-        self.assertEqual({"planted_warn", "planted_kasan", "planted_hang"} - planted, set())
+        self.assertEqual({"planted_warn", "planted_kasan", "planted_kcsan", "planted_hang"} - planted, set())
         flavours = {i for n in planted for i in self.tests[n].images}
         judged = {image for test in tests.load().values() if test.scenario != "bench"
                   for image in test.images + test.images_all}
         self.assertEqual(judged - flavours, set(), "a configuration without a plant")
         self.assertEqual(judged | {"bench"}, set(kbuild.FLAVOURS))
+
+    def test_what_looks_for_races_has_two_cpus(self):
+        looking = [test for test in self.every() if "kcsan" in test.images + test.images_all]
+        self.assertTrue(looking)
+        self.assertEqual([t.name for t in looking if "race" not in t.modes or t.cpus < 2], [])
+
+    def test_one_sanitizer_to_an_image(self):
+        for flavour, option in (("debug", "CONFIG_KASAN"), ("kcsan", "CONFIG_KCSAN")):
+            have = kbuild.wanted(kbuild.fragments(flavour))
+            self.assertEqual([o for o in ("CONFIG_KASAN", "CONFIG_KCSAN") if have.get(o) == "y"], [option])
 
     def test_lockdep_where_tests_are_judged(self):
         for flavour in ("fast", "debug"):

@@ -119,6 +119,10 @@ class Judge(Runs):
     def test_starved_with_a_splat_is_a_failure(self):
         self.failed("splat", end=("timeout", 0.8), console=CONSOLE + WARN)
 
+    def test_a_data_race_that_cannot_be_laid_to_anybody(self):
+        self.failed("splat: kcsan: BUG: KCSAN: data-race in a / b", result="1..1\nok 1 one\nIR-EXIT 0\n",
+                    console=CONSOLE + "BUG: KCSAN: data-race in a / b\n")
+
     def test_splat(self):
         out = self.failed("splat: warning", "iommu.c:4062", result="1..1\nok 1 one\nIR-EXIT 0\n",
                           console=CONSOLE + WARN)
@@ -294,6 +298,44 @@ class Tallies(Runs):
         self.assertEqual(self.tally.failed, 2)
         check.compare(self.tally, self.judge("1..2\nok 1 a\nnot ok 2 b\nIR-EXIT 1\n", console=WARN), same)
         self.assertEqual(self.tally.failed, 3)
+
+    def modes(self, flavour, everything=True, **test):
+        """In which modes a test of both modes is run on the patched image of a flavour."""
+        seen = []
+
+        def run(what, image, mode=None):
+            seen.append(mode)
+            return self.judge("1..1\nok 1 a\nIR-EXIT 0\n")
+
+        kept, check.vm.run = check.vm.run, run
+        self.addCleanup(setattr, check.vm, "run", kept)
+        image = SimpleNamespace(name=f"7.3 patched {flavour}", flavour=flavour)
+        check.one_test(self.tally, tests.Test("one", what="x", base="none", **test), None, image, (), everything)
+        self.assertEqual(self.tally.failures, [])
+        return seen
+
+    def test_each_mode_where_there_is_time(self):
+        both = ["deterministic", "race"]
+        self.assertEqual(self.modes("debug", modes=both), both)
+        self.assertEqual(self.modes("debug", everything=False, modes=both), ["deterministic"])
+
+    def test_one_cpu_races_with_nobody(self):
+        self.assertEqual(self.modes("kcsan", modes=["deterministic", "race"], images_all=["kcsan"]), ["race"])
+
+    def test_plants(self):
+        self.addCleanup(os.environ.pop, "PLANT", None)
+        os.environ["PLANT"] = "kcsan,warn"
+        self.assertEqual(check.planted_names(), ["planted_kcsan", "planted_warn"])
+        os.environ["PLANT"] = "tsan"
+        with self.assertRaises(KitError) as caught:
+            check.planted_names()
+        self.assertIn("kcsan", caught.exception.cure)
+
+    def test_races_elsewhere_are_said(self):
+        out = self.judge("1..1\nok 1 a\nIR-EXIT 0\n")
+        self.assertNotIn("data races", check.summary(out))
+        out.races.elsewhere["data-race in a / b"] = 3
+        self.assertIn("3 data races of other subsystems", check.summary(out))
 
     def test_the_last_line(self):
         said = []

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The splat scanner against the lines that a 7.x kernel prints (lib/bug.c, kernel/panic.c, lockdep.c, ...)."""
 import re
+import shutil
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
-from kit import splat
+from kit import kbuild, paths, races, splat
 from kit.ui import KitError
 
 CUT = "[    1.1] ------------[ cut here ]------------"
@@ -238,6 +241,182 @@ class Excused(unittest.TestCase):
     def test_excerpt_ends_with_the_trace(self):
         hit = splat.scan(WARN + OTHER, (), [])[0][0]
         self.assertEqual(splat.excerpt(WARN + OTHER, hit), WARN[1:])
+
+
+def stack(*names):
+    return [f"[    6.1]  {name}+0x40/0x90" if " " not in name else
+            "[    6.1]  {}+0x40/0x90 [{}]".format(*name.split()) for name in names]
+
+
+def race(one, other, first="write", what="data-race"):
+    """A KCSAN report of two stacks; with none for @one, of a race whose other side is not known."""
+    lines = [RULE, f"[    6.1] BUG: KCSAN: {what} in {one[0].split()[0]} / {other[0].split()[0]}" if one else
+             f"[    6.1] BUG: KCSAN: {what} in {other[0]}+0x40/0x90", "[    6.1] "]
+    if one:
+        lines += [f"[    6.1] {first} to 0xffff0000058a7018 of 8 bytes by interrupt on cpu 1:", *stack(*one),
+                  "[    6.1] "]
+    lines += ["[    6.1] " + ("" if one else "race at unknown origin, with ")
+              + "read (marked) to 0xffff0000058a7018 of 8 bytes by task 101 on cpu 0:", *stack(*other)]
+    return lines + ["[    6.1] ", "[    6.1] value changed: 0x0000000000000000 -> 0x0000000000000001", "[    6.1] ",
+                    "[    6.1] Reported by Kernel Concurrency Sanitizer on:",
+                    "[    6.1] CPU: 0 UID: 0 PID: 101 Comm: sh Not tainted 7.3.4 #1", RULE]
+
+
+# The files of each function, the innermost inlined one first.
+SOURCES = {"iommu_fence": ["drivers/iommu/iommu.c"], "reset_store": ["drivers/pci/pci.c"],
+           "close": ["drivers/vfio/main.c"],
+           "list_user": ["include/linux/list.h", "drivers/iommu/iommu.c"], "rb_insert": ["lib/rbtree.c"],
+           "kfree": ["mm/slub.c"], "tick": ["kernel/time/tick-sched.c"], "wake": ["kernel/sched/core.c"],
+           "plant": ["kernel/kcsan/kcsan_test.c"], "memcpy": [],
+           "tick_list": ["include/linux/list.h", "kernel/time/timer.c"]}
+
+
+class Owners(unittest.TestCase):
+    """Whose a race is: the function's that made the access, or the caller's of a helper that made it."""
+
+    def ours(self, one, other, **how):
+        report = race(one, other, **how)
+        frames = {frame for frames in races.sides(report) for frame in frames}
+        self.assertEqual(len(races.sides(report)), 2 if one else 1)
+        return races.ours(report, {frame: SOURCES.get(frame[0], []) for frame in frames})
+
+    def test_of_either_side(self):
+        for mine in ("iommu_fence", "reset_store", "close", "plant"):
+            self.assertTrue(self.ours([mine], ["tick"]), mine)
+            self.assertTrue(self.ours(["tick"], [mine]), mine)
+        self.assertFalse(self.ours(["tick"], ["wake"]))
+
+    def test_what_our_code_calls_is_not_ours(self):
+        self.assertFalse(self.ours(["wake", "iommu_fence"], ["tick", "reset_store"]))
+        self.assertFalse(self.ours(["tick_list", "reset_store"], ["wake"]))
+
+    def test_a_helper_is_its_callers(self):
+        for helpers in (["rb_insert"], ["memcpy"], ["kfree"], ["memcpy", "rb_insert"]):
+            self.assertTrue(self.ours([*helpers, "iommu_fence", "tick"], ["wake"]), helpers)
+            self.assertFalse(self.ours([*helpers, "tick", "iommu_fence"], ["wake"]), helpers)
+        self.assertTrue(self.ours(["list_user"], ["wake"]))
+
+    def test_a_side_that_is_not_known(self):
+        self.assertTrue(self.ours([], ["iommu_fence"]))
+        self.assertFalse(self.ours([], ["wake", "iommu_fence"]))
+
+    def test_a_module_is_ours(self):
+        self.assertTrue(self.ours(["smtd_ioctl smmu_testdev", "tick"], ["wake"]))
+        self.assertTrue(self.ours(["memcpy", "smtd_ioctl smmu_testdev", "tick"], ["wake"]))
+
+    def test_other_kinds_of_access(self):
+        self.assertTrue(self.ours(["iommu_fence"], ["wake"], first="assert no writes", what="assert: race"))
+        self.assertTrue(self.ours(["iommu_fence"], ["wake"], first="write (reordered)"))
+
+    def test_what_cannot_be_told_counts(self):
+        self.assertTrue(self.ours(["memcpy"], ["wake"]))
+        self.assertTrue(races.ours(race(["tick"], ["wake"])[:3], {}), "cut off before the first stack")
+
+    def test_a_long_report_is_read_to_its_end(self):
+        report = race(["wake"] * 60, ["tick"] * 60) + [OOPS]
+        hit = splat.scan(report, (), [])[0][0]
+        self.assertEqual(splat.excerpt(report, hit), report[1:-1])
+
+    def scan(self, lines, expected=(), known=()):
+        seen = []
+
+        def elsewhere(report):
+            seen.append(report)
+            return "iommu_fence" not in "".join(report)
+
+        return splat.scan(lines, expected, list(known), elsewhere), seen
+
+    def test_a_race_elsewhere_is_no_splat(self):
+        lines = race(["tick"], ["wake"]) + race(["iommu_fence"], ["wake"]) + race(["tick"], ["wake"])
+        (found, _), seen = self.scan(lines)
+        self.assertEqual([hit.line for hit in found], ["[    6.1] BUG: KCSAN: data-race in iommu_fence / wake"])
+        self.assertEqual([report[0] for report in seen], [line for line in lines if "KCSAN" in line])
+        self.assertEqual([report[-1] for report in seen], [RULE] * 3)
+
+    def test_what_follows_a_race_elsewhere_is_found(self):
+        for second in (OTHER, KASAN, [OOPS], SLEEP):
+            self.assertEqual(len(self.scan(race(["tick"], ["wake"]) + second)[0][0]), 1, second)
+
+    def test_a_race_that_is_asked_for_or_excused_is_nobodys(self):
+        (found, unseen), seen = self.scan(race(["tick"], ["wake"]), ["KCSAN: data-race in tick"])
+        self.assertEqual((found, unseen, seen), ([], [], []))
+        known = [re.compile("data-race in iommu_fence / wake")]
+        (found, _), seen = self.scan(race(["iommu_fence"], ["wake"]), known=known)
+        self.assertEqual((found, seen), ([], []))
+
+    def test_no_other_splat_is_asked_about(self):
+        (found, _), seen = self.scan(WARN + KASAN)
+        self.assertEqual((len(found), seen), (2, []))
+
+    def test_a_run_counts_them(self):
+        mine = races.Races(None, [])
+        mine.files = {("tick", 64, 144, None): ["kernel/t.c"], ("wake", 64, 144, None): ["kernel/w.c"]}
+        self.assertEqual(str(mine), "")
+        for _ in range(2):
+            self.assertTrue(mine.is_elsewhere(race(["tick"], ["wake"])[1:]))
+        self.assertFalse(mine.is_elsewhere(race(["tick"], ["nowhere"])[1:]))
+        self.assertEqual(mine.elsewhere, {"data-race in tick / wake": 2})
+        self.assertEqual(str(mine), "2 data races of other subsystems")
+
+
+@unittest.skipUnless(shutil.which(paths.CROSS + "gcc"), f"no {paths.CROSS}gcc")
+class Symbols(unittest.TestCase):
+    """Frames of a real ELF file with line numbers."""
+
+    SOURCES = {
+        "include/list.h": "extern long hook(long *);\n"
+                          "static inline long list_add(long *p) { *p += 1; return hook(p); }\n",
+        "drivers/iommu/a.c": "#include \"list.h\"\n"
+                             "static __attribute__((noinline)) long twice(long *p) { return hook(p) + hook(p); }\n"
+                             "long iommu_two(long *p) { return twice(p) + 1; }\n"
+                             "long iommu_one(long *p) { long r = list_add(p); return r * 3 + *p; }\n",
+        "kernel/b.c": "#include \"list.h\"\nlong hook(long *p) { return *p; }\n"
+                      "static __attribute__((noinline)) long twice(long *p) { *p += 3; return *p * list_add(p) + 7; }\n"
+                      "long kernel_two(long *p) { return twice(p) + 1; }\nint main(void) { return 0; }\n"}
+
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory(prefix="symbols-")
+        cls.addClassCleanup(scratch.cleanup)
+        # A path with directories that are called like those of a kernel.
+        cls.image = SimpleNamespace(dir=Path(scratch.name), source="7.3")
+        top = Path(scratch.name) / "lib/src/drivers/src/7.3"
+        for name, text in cls.SOURCES.items():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text(text, encoding="ascii")
+        # All in one executable, as the kernel is, function after function: a call at the very end returns to the next.
+        subprocess.run([kbuild.HOME.cross + "gcc", "-O2", "-fno-optimize-sibling-calls", "-fno-ipa-icf", "-g",
+                        "-fno-toplevel-reorder", "-falign-functions=4", "-nostdlib", "-static", "-Wl,-e,main",
+                        f"-I{top}/include", "-o", cls.image.dir / "vmlinux",
+                        *(top / name for name in cls.SOURCES if name.endswith(".c"))], check=True)
+        rows = races.tool("nm", "-S", cls.image.dir / "vmlinux").splitlines()
+        cls.sizes = {}
+        for row in map(str.split, rows):
+            if len(row) == 4:
+                cls.sizes.setdefault(row[3], []).append(int(row[1], 16))
+
+    def chains(self, name, size):
+        frames = [(name, offset, size, None) for offset in range(4, size + 4, 4)]
+        found = races.source_files(self.image, set(frames))
+        return [found[frame] for frame in frames]
+
+    def test_an_inlined_helper_is_named_before_its_caller(self):
+        chains = self.chains("iommu_one", self.sizes["iommu_one"][0])
+        self.assertIn(["include/list.h", "drivers/iommu/a.c"], chains)
+        self.assertEqual({chain[-1] for chain in chains}, {"drivers/iommu/a.c"})
+
+    def test_functions_of_one_name_are_told_apart_by_their_size(self):
+        sizes = self.sizes["twice"]
+        self.assertEqual(len(set(sizes)), 2)
+        self.assertEqual({self.chains("twice", size)[0][-1] for size in sizes}, {"drivers/iommu/a.c", "kernel/b.c"})
+        # Where the size tells nothing each of them may be meant.
+        self.assertEqual({self.chains("twice", 4096)[0][n] for n in (0, -1)}, {"drivers/iommu/a.c", "kernel/b.c"})
+
+    def test_what_is_not_there(self):
+        frame, module = ("nowhere", 64, 144, None), ("iommu_one", 4, 8, "smmu_testdev")
+        self.assertEqual(races.source_files(self.image, {frame, module}), {frame: [], module: []})
+        none = SimpleNamespace(dir=self.image.dir / "none", source="7.3")
+        self.assertEqual(races.source_files(none, {frame}), {frame: []})
 
 
 class Files(unittest.TestCase):
