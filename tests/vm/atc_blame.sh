@@ -5,7 +5,7 @@
 # level: testdev
 # what: Of eight functions in one domain the one whose ATC does not answer is fenced, for two errors, one if it is alone, and none later.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: deterministic race
 # base: fail violation ats-marked: [1-9]
 # timeout: 240

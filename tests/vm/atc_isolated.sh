@@ -5,7 +5,7 @@
 # level: testdev
 # what: A function that is alone below a port and never answers an ATC invalidation is stopped at the port before the flush returns, until it is fenced.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: deterministic race
 # base: fail violation ats-marked: [1-9]
 # timeout: 180

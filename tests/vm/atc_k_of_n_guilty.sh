@@ -5,7 +5,7 @@
 # level: testdev
 # what: Of eight functions in one domain several do not answer: two are asked in vain, who comes after them is fenced as unproven, who has answered works on.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: deterministic race
 # base: fail violation ats-marked: [1-9]
 # timeout: 240

@@ -5,7 +5,7 @@
 # level: testdev
 # what: An ATC invalidation without an answer, and a command queue that stands still: who is at its head is reported and fenced later, who is behind is not.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race deterministic
 # base: fail violation ats-marked: [1-9]
 # timeout: 240

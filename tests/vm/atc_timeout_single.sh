@@ -5,6 +5,7 @@
 # level: testdev
 # what: When an ATC invalidation fails, the function is fenced before the unmap returns: it does not write to the page any more.
 # images: fast debug
+# images-all: kcsan
 # modes: deterministic race
 # base: fail violation ats-marked: [1-9]
 # timeout: 120

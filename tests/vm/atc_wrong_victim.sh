@@ -5,7 +5,7 @@
 # level: testdev
 # what: An ATC error that shows at another function's CMD_SYNC fences the function that did not answer, and no other.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race
 # base: fail violation ats-marked: [1-9]
 # base-also: round \d+: [1-9]\d* ATC errors at a CMD_SYNC of another flush

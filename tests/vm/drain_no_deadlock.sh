@@ -5,6 +5,7 @@
 # level: testdev
 # what: A fault on a BAR whose function is being reset, and a fault that nobody answers, do not hold up anybody else.
 # images: fast
+# images-all: debug kcsan
 # modes: race
 # base: pass
 # bites-with: flush-faults-under-group-mutex

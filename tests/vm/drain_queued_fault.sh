@@ -6,7 +6,7 @@
 # run: all
 # what: An SVA unbind waits for a fault that was handed to the workqueue.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race
 # base: fail (refcount_t: underflow; use-after-free|ODEBUG: free active)[\s\S]{0,3000}iommu_sva_handle_iopf
 # series: not-yet

@@ -6,7 +6,7 @@
 # run: all
 # what: A transaction that stalls when the driver has switched to a new domain, and the core not yet, goes to the new domain's handler.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race
 # base: fail a stall of the new domain went to the old domain's queue inside the replace
 # series: not-yet

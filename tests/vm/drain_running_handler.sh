@@ -6,6 +6,7 @@
 # run: all
 # what: A detach waits for the fault handler of its domain that is running.
 # images: fast
+# images-all: debug kcsan
 # modes: race
 # base: fail handlers that outlived the detach: 1
 # base-also: refcount_t: underflow; use-after-free|Unable to handle kernel

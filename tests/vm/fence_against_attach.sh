@@ -5,7 +5,7 @@
 # level: testdev
 # what: An attach that is stopped at each of its steps, begun before a fence or behind it, never opens what the fence has shut.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race
 # base: fail in place of \d inside the reset: -16
 # bites-with: gate-opens-for-an-attach gate-answers-old-stalls

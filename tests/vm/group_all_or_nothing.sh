@@ -5,6 +5,7 @@
 # level: testdev
 # what: When one of three functions refuses a domain, be it the first, second or third, none is switched: the SMMU is told nothing, no DMA is refused.
 # images: fast
+# images-all: debug kcsan
 # modes: race
 # base: fail its DMA: [1-9]\d* refused
 # base-also: the configuration of the mover was written

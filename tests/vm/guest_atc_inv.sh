@@ -5,7 +5,7 @@
 # level: testdev
 # what: An ATC invalidation of a guest that times out fences its function before the ioctl returns; for a fenced function it does nothing, beside others that do.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race deterministic
 # base: fail violation ats-marked: [1-9]
 # bites-with: guest-invalidates-the-fenced

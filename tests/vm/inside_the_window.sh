@@ -5,6 +5,7 @@
 # level: testdev
 # what: Inside a reset a process dies whose address space is shared, a domain is replaced and freed, and the VFIO file is closed: nothing is left behind, and siblings go on.
 # images: debug
+# images-all: kcsan
 # modes: race
 # base: fail splat: warning: .* at pci_dev_reset_iommu_done
 # run: all

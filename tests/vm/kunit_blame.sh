@@ -5,7 +5,7 @@
 # level: kunit
 # what: Which of several devices is fenced for an invalidation that was not answered, with how many timeouts, and who is asked again.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_blame*

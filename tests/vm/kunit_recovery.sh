@@ -5,6 +5,7 @@
 # level: kunit
 # what: Devices of a driver that fails on command are fenced, quarantined, recorded, removed and recovered as they should.
 # images: fast debug
+# images-all: kcsan
 # beside: nothing in it depends on time but how often its threads meet
 # base: none
 # kunit: iommu_recovery*

@@ -5,7 +5,7 @@
 # level: kunit
 # what: How long a CMD_SYNC is waited for, whom the SMMU stands at, and which slots are used again when the wait was given up.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # beside: it waits for time, and is told late at worst
 # base: none
 # kunit: arm_smmu_v3_wait

@@ -5,7 +5,7 @@
 # level: testdev
 # what: No flush leaves a guilty function out before the SMMU has done the CFGI_STE of its fence, also if that is given up; for a reset only that function is left out.
 # images: fast
-# images-all: debug
+# images-all: debug kcsan
 # modes: race
 # base: none
 # bites-with: skip-before-sync

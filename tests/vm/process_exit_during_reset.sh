@@ -5,6 +5,7 @@
 # level: testdev
 # what: A process whose address space a device shares is killed inside the device's reset.
 # images: fast
+# images-all: debug kcsan
 # modes: race
 # base: fail splat: warning: .* at pci_dev_reset_iommu_done
 # base-also: at arm_smmu_invs_unref
