@@ -14,7 +14,7 @@ PACKAGES = ("busybox-static", "uuid-dev", "libcap-dev")
 SOURCES = ("tools/testing/selftests/vfio", "tools/testing/selftests/iommu", "tools/testing/selftests/lib.mk",
            "tools/testing/selftests/kselftest.h", "tools/testing/selftests/kselftest_harness.h",
            "tools/testing/selftests/kselftest", "tools/testing/kunit", "tools/include", "tools/arch",
-           "drivers/iommu/iommufd/iommufd_test.h", "scripts", "usr/gen_init_cpio.c")
+           "drivers/iommu/iommufd/iommufd_test.h", "scripts", "usr/gen_init_cpio.c", "tools/scripts", "tools/iommu")
 OWN = paths.ROOT / "tests" / "guest"
 
 
@@ -82,6 +82,7 @@ def programs(image):
     copy_own(where / "src/tools/testing/selftests/iommu-recovery")
     for name in ("vfio", "iommu", "iommu-recovery"):
         compile_dir(image, where, name, log)
+    compile_tool(where, log)
     proc.logged(["gcc", "-O2", "-o", where / "gen_init_cpio", where / "src/usr/gen_init_cpio.c"], log,
                 what="compiling gen_init_cpio")
     (where / "done").touch()
@@ -104,6 +105,14 @@ def compile_dir(image, where, name, log):
                  f"USERCFLAGS={flags}", f"EXTRA_CFLAGS={flags}",
                  f"USERLDFLAGS=-static -L{lib}", f"LDLIBS={'-lcap' if name == 'iommu' else '-luuid'}",
                  f"-j{kbuild.jobs()}"], log, what=f"compiling the selftests in {name}")
+
+
+def compile_tool(where, log):
+    """The series' program for operators, by its own Makefile: static."""
+    directory = where / "src/tools/iommu/iommu-recovery"
+    if directory.exists():
+        proc.logged(["make", "-C", directory, f"CROSS_COMPILE={paths.CROSS}", f"OUTPUT={where / 'bin'}/",
+                     "LDFLAGS=-static"], log, what="compiling iommu-recovery")
 
 
 def initramfs(test, prog, where, image):
