@@ -8,7 +8,6 @@
 # images-all: debug
 # modes: race
 # base: fail # COST +0 +256 +\d+ +\d+ +\d+ +[1-9]
-# series: not-yet
 # timeout: 180
 # programs: testdev_drain
 # qemu: -device smmu-testdev,id=td0,addr=3

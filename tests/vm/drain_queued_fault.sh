@@ -9,7 +9,6 @@
 # images-all: debug kcsan
 # modes: race
 # base: fail (refcount_t: underflow; use-after-free|ODEBUG: free active)[\s\S]{0,3000}iommu_sva_handle_iopf
-# series: not-yet
 # timeout: 180
 # programs: testdev_sva
 # modules: smmu_testdev
@@ -23,6 +22,6 @@ observer=$(bdf_of 1b36:11f0) || die "no second smmu-testdev"
 testdev_module "$bdf"
 
 # The program looks there for the order of things.
-trace_functions iommu_report_device_fault iommu_sva_handle_iopf iommu_sva_unbind_device
+trace_functions iommu_report_device_fault iommu_sva_handle_iopf iopf_free_group iommu_sva_unbind_device
 
 exec testdev_sva -t unbind_waits_for_a_queued_fault "$bdf" "$observer"

@@ -9,7 +9,6 @@
 # images-all: debug kcsan
 # modes: race
 # base: fail a stall of the new domain went to the old domain's queue inside the replace
-# series: not-yet
 # timeout: 120
 # programs: testdev_stall
 # qemu: -device smmu-testdev,id=td0,addr=3

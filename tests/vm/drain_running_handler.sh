@@ -10,7 +10,6 @@
 # modes: race
 # base: fail handlers that outlived the detach: 1
 # base-also: refcount_t: underflow; use-after-free|Unable to handle kernel
-# series: not-yet
 # timeout: 180
 # programs: testdev_sva
 # modules: smmu_testdev

@@ -8,7 +8,6 @@
 # images-all: debug
 # modes: race
 # base: fail # of 8 stalls [1-9]\d* are open when the unbind has returned
-# series: not-yet
 # timeout: 180
 # programs: testdev_sva
 # modules: smmu_testdev

@@ -8,7 +8,6 @@
 # images-all: debug
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when a
-# series: not-yet
 # timeout: 180
 # programs: testdev_drain
 # qemu: -device smmu-testdev,id=td0,addr=3

@@ -9,7 +9,6 @@
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when their function has been released
 # base-also: violation stall-open: [1-9]
-# series: not-yet
 # timeout: 180
 # programs: testdev_drain
 # modules: smmu_testdev

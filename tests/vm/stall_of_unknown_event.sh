@@ -8,7 +8,6 @@
 # images-all: debug
 # modes: deterministic race
 # base: fail # 8 stalls with a record of an unknown kind, of which [1-9] have no answer
-# series: not-yet
 # timeout: 120
 # programs: testdev_stall
 # qemu: -global arm-smmuv3.stall-event=224

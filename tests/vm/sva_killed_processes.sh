@@ -8,7 +8,6 @@
 # images-all: debug
 # modes: race
 # base: fail (corruption|use-after-free|underflow|Unable to handle kernel)[\s\S]{0,4000}iommu_sva_handle_iopf|# in [1-9]\d* of \d+ rounds stalls were open when the unbind had returned
-# series: not-yet
 # timeout: 180
 # programs: testdev_sva
 # modules: smmu_testdev

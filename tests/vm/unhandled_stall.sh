@@ -8,7 +8,6 @@
 # images-all: debug
 # modes: race
 # base: fail # \d+ stalls, of which [1-9]\d* are still open after the removal
-# series: not-yet
 # timeout: 120
 # programs: testdev_stall
 # qemu: -device smmu-testdev,id=td0,addr=3
