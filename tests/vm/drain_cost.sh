@@ -7,7 +7,7 @@
 # images: fast
 # images-all: debug
 # modes: race
-# base: fail # COST +0 +256 +\d+ +\d+ +\d+ +[1-9]
+# base: fail # COST +0 +256 +\d+ +\d+ +\d+ +[1-9]\d*
 # timeout: 180
 # programs: testdev_drain
 # qemu: -device smmu-testdev,id=td0,addr=3

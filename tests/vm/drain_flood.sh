@@ -7,7 +7,7 @@
 # images: fast
 # images-all: debug
 # modes: race
-# base: fail # of \d+ stalls [1-9]\d* are open when a
+# base: fail # of \d+ stalls [1-9]\d* are open when a .* has returned
 # timeout: 180
 # programs: testdev_drain
 # qemu: -device smmu-testdev,id=td0,addr=3
