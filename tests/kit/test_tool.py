@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """tools/iommu/iommu-recovery on sysfs trees that are made up, with the host's compiler."""
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -144,17 +146,17 @@ class List(Scratch):
             self.assertFalse(where.exists())
 
     def test_names_that_would_harm_a_terminal(self):
-        name = b'\x1b[2J\n"\\\x7f \xc2\x9b\xff\xf0\x9f\x98\x80\xed\xa0\x80x'
+        name = b'\x1b[2J\n"\\\x7f \xc2\x9b\xff\xf0\x9f\x98\x80\xed\xa0\x80\xc1\x81x'
         self.sys.add(name, ("quarantined\tno\x1b[31m", "a b", "1"), driver="d\u202er")
         out = self.run_tool()[0].splitlines()
         self.assertEqual(len(out), 2)
         self.assertEqual(len(out[1].split()), 7)
-        self.assertIn(r'\x1b[2J\x0a"\x5c\x7f\x20\xc2\x9b\xff\xf0\x9f\x98\x80\xed\xa0\x80x ', out[1])
+        self.assertIn(r'\x1b[2J\x0a"\x5c\x7f\x20\xc2\x9b\xff\xf0\x9f\x98\x80\xed\xa0\x80\xc1\x81x ', out[1])
         self.assertIn(r"quarantined\x09no\x1b[31m  a\x20b", out[1])
         for text in (*out, self.run_tool("--json")[0].replace("\n", "")):
             self.assertNotRegex(text, r"[^ -~]")
         device = self.listed()[0]
-        self.assertEqual(device["device"], '\x1b[2J\n"\\\x7f \x9b\ufffd\U0001f600\ufffd\ufffd\ufffdx')
+        self.assertEqual(device["device"], '\x1b[2J\n"\\\x7f \x9b\ufffd\U0001f600\ufffd\ufffd\ufffd\ufffd\ufffdx')
         self.assertEqual((device["state"], device["driver"]), ("quarantined\tno\x1b[31m", "d\u202er"))
 
     def test_text_that_is_cut_off_in_a_character(self):
@@ -334,16 +336,34 @@ class Reset(Scratch):
         self.refused_reset(9, "the reset has failed: No space left on device; it is quarantined (reset-failed)")
 
     def test_a_device_that_is_gone_afterwards(self):
-        os.mkfifo(self.where / "fifo")
         (self.where / "reset").unlink()
-        (self.where / "reset").symlink_to("fifo")
+        os.mkfifo(self.where / "reset")
+        # As long as it is full, whoever writes to it waits.
+        fifo = os.open(self.where / "reset", os.O_RDWR | os.O_NONBLOCK)
+        self.addCleanup(os.close, fifo)
+        for size in (4096, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(fifo, b"x" * size)
         with subprocess.Popen(self.command("reset", self.BDF), stderr=subprocess.PIPE) as child:
-            with open(self.where / "fifo", "rb") as reset:    # both ends are open from here on
-                shutil.rmtree(self.where / "iommu_recovery")
-                self.assertEqual(reset.read(), b"1")
+            while str(self.where / "reset") not in self.open_files(child.pid):
+                self.assertIsNone(child.poll())
+                time.sleep(0.01)
+            shutil.rmtree(self.where / "iommu_recovery")
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.read(fifo, 4096)
             err = child.communicate(timeout=60)[1]
         self.assertIn(b"the device is gone", err)
         self.assertEqual(child.returncode, 6)
+
+    @staticmethod
+    def open_files(pid):
+        out = []
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                out.append(os.readlink(link))
+        return out
 
 
 class Watch(Scratch):
@@ -371,11 +391,11 @@ class Watch(Scratch):
             self.assertRegex(out[1], r" present 0000:02:00.0 active none\n$")
 
     def test_an_object_in_each_line(self):
-        self.sys.add("0000:01:00.0", QUARANTINED)
-        self.sys.add("0000:02:00.0")
+        self.sys.add("0000:01:00.0")
+        self.sys.add("0000:02:00.0", QUARANTINED)
         event = json.loads(self.watched("--json", "--quarantined")[0])
         self.assertRegex(event.pop("time"), r"^\d{4}-\d\d-\d\dT[\d:.]+\+0000$")
-        self.assertEqual(event, {"event": "present", "device": "0000:01:00.0", "bus": "pci", "driver": None, "group": 1,
+        self.assertEqual(event, {"event": "present", "device": "0000:02:00.0", "bus": "pci", "driver": None, "group": 1,
                                  "state": "quarantined", "reason": "reset-failed", "quarantine_count": 1})
 
     def test_it_ends_when_nobody_reads_any_more(self):
