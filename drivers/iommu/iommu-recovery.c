@@ -242,7 +242,7 @@ static bool iommu_recovery_done(struct iommu_recovery *recovery,
 					      IOMMU_BROKEN_UNFENCE_FAILED);
 	}
 	iommu_recovery_queue(recovery, action, 0);
-	if (READ_ONCE(recovery->refence))
+	if (READ_ONCE(recovery->fence_again))
 		iommu_recovery_queue(recovery, IOMMU_RECOVERY_ACT_QUEUE_WORK, 0);
 	return action != IOMMU_RECOVERY_ACT_WARN;
 }
@@ -474,7 +474,7 @@ static void iommu_recovery_want_refence(struct iommu_recovery *recovery,
 					unsigned int delay_ms)
 {
 	scoped_guard(raw_spinlock_irqsave, &recovery->lock)
-		recovery->refence = true;
+		recovery->fence_again = true;
 	iommu_recovery_queue(recovery, IOMMU_RECOVERY_ACT_QUEUE_WORK, delay_ms);
 }
 
@@ -504,11 +504,11 @@ static bool iommu_recovery_take_refence(struct iommu_recovery *recovery)
 	guard(raw_spinlock_irqsave)(&recovery->lock);
 
 	/* Not yet: the end of a reset that does not fence queues the work again */
-	if (!recovery->refence ||
+	if (!recovery->fence_again ||
 	    (recovery->fsm.state == IOMMU_RECOVERY_RESETTING &&
 	     !recovery->fsm.fenced))
 		return false;
-	recovery->refence = false;
+	recovery->fence_again = false;
 	return recovery->fsm.state == IOMMU_RECOVERY_ACTIVE;
 }
 

@@ -34,13 +34,13 @@
  * struct iommu_recovery - recovery state of a device
  * @dev: the device
  * @group: its group, with a reference
- * @work: fences the device when it is BROKEN, or @refence is set
- * @lock: protects @fsm, @reason, @reported, @count and @refence
+ * @work: fences the device when it is BROKEN, or @fence_again is set
+ * @lock: protects @fsm, @reason, @reported, @count and @fence_again
  * @fsm: the state machine
  * @reason: why it is not ACTIVE
  * @reported: reason of the report that @fsm remembers
  * @count: how often it was quarantined
- * @refence: it is to be fenced and let back
+ * @fence_again: it is to be fenced and let back
  * @told: what user space was told last, ACTIVE or QUARANTINED
  * @told_reason: and why
  * @complained: the log says already that it cannot be fenced
@@ -66,7 +66,7 @@ struct iommu_recovery {
 	enum iommu_broken_reason reason;
 	enum iommu_broken_reason reported;
 	unsigned int count;
-	bool refence;
+	bool fence_again;
 
 	enum iommu_recovery_state told;
 	enum iommu_broken_reason told_reason;
