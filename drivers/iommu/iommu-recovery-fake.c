@@ -223,6 +223,8 @@ static int fake_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 
 	iommu_group_mutex_assert(dev);
 	fdev->pasid_calls++;
+	if (fdev->on_pasid)
+		fdev->on_pasid(fdev);
 	if (pasid == IOMMU_NO_PASID || pasid >= dev->iommu->max_pasids) {
 		fake_violation(fake, "%s: there is no PASID %u", dev_name(dev),
 			       pasid);

@@ -121,6 +121,7 @@ struct fake_domain {
  * @attached_at: &fake_iommu.clock of the last successful attach of RID or PASID
  * @released: the driver has let it go
  * @on_attach: called in each attach of the RID, with group->mutex held
+ * @on_pasid: the same for PASIDs, whatever is attached to them
  * @gate: whether what it sends gets as far as its RID and PASIDs
  * @gate_stuck: all calls of its gate fail with -ETIMEDOUT
  * @fence_calls: number of successful and failed calls of fence_dev()
@@ -153,6 +154,7 @@ struct fake_dev {
 	unsigned int attached_at;
 	bool released;
 	void (*on_attach)(struct fake_dev *fdev);
+	void (*on_pasid)(struct fake_dev *fdev);
 
 	enum fake_gate gate;
 	bool gate_stuck;
@@ -209,6 +211,7 @@ struct fake_group {
  * @on_probe: called when a device is probed
  * @on_release: called when a device is released, with group->mutex held
  * @on_group: called when it gets its group
+ * @priv: of the test
  */
 struct fake_iommu {
 	struct kunit *test;
@@ -250,6 +253,7 @@ struct fake_iommu {
 	void (*on_probe)(struct fake_dev *fdev);
 	void (*on_release)(struct fake_dev *fdev);
 	void (*on_group)(struct fake_dev *fdev);
+	void *priv;
 };
 
 /**

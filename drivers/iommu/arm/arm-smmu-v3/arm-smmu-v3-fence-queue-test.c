@@ -268,36 +268,53 @@ static void queue_flush_test(struct kunit *test)
 	}
 }
 
+static void queue_expect_nothing(struct kunit *test)
+{
+	struct queue_ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_TRUE(test, queue_consume(ctx));
+	KUNIT_EXPECT_EQ(test, ctx->num, 0);
+}
+
+/* One CMD_RESUME, and then none again */
+static void queue_expect_resume(struct kunit *test, u32 sid, u32 stag, u32 resp)
+{
+	struct queue_ctx *ctx = test->priv;
+	struct arm_smmu_cmd *cmd = &ctx->log[0];
+	u32 is_stag, is_resp;
+
+	KUNIT_EXPECT_TRUE(test, queue_consume(ctx));
+	KUNIT_ASSERT_EQ(test, ctx->num, 1);
+	KUNIT_EXPECT_EQ(test, queue_op(cmd), CMDQ_OP_RESUME);
+	KUNIT_EXPECT_EQ(test, queue_sid(cmd), sid);
+	is_resp = FIELD_GET(CMDQ_RESUME_0_RESP, cmd->data[0]);
+	KUNIT_EXPECT_EQ(test, is_resp, resp);
+	is_stag = FIELD_GET(CMDQ_RESUME_1_STAG, cmd->data[1]);
+	KUNIT_EXPECT_EQ(test, is_stag, stag);
+	ctx->num = 0;
+}
+
 static void queue_stall_test(struct kunit *test)
 {
 	struct queue_ctx *ctx = test->priv;
 	struct arm_smmu_master *master = &ctx->masters[0];
 	/* Of another of its streams than the first */
-	struct iommu_fault_page_request prm = {
-		.grpid = 0x42, .private_data[1] = 3,
-	};
-	unsigned int resp, stag;
+	struct iommu_fault_page_request prm = { .grpid = 0x42, .private_data[1] = 3 };
 
 	master->gate.generation = 7;
 	KUNIT_EXPECT_TRUE(test, arm_smmu_gate_admits_stall(master, &prm));
 	KUNIT_EXPECT_EQ(test, prm.private_data[0], 7);
 
 	arm_smmu_gate_resume(master, &prm, CMDQ_RESUME_0_RESP_RETRY);
-	KUNIT_EXPECT_TRUE(test, queue_consume(ctx));
-	KUNIT_ASSERT_EQ(test, ctx->num, 1);
-	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[0]), CMDQ_OP_RESUME);
-	KUNIT_EXPECT_EQ(test, queue_sid(&ctx->log[0]), 3);
-	resp = FIELD_GET(CMDQ_RESUME_0_RESP, ctx->log[0].data[0]);
-	KUNIT_EXPECT_EQ(test, resp, CMDQ_RESUME_0_RESP_RETRY);
-	stag = FIELD_GET(CMDQ_RESUME_1_STAG, ctx->log[0].data[1]);
-	KUNIT_EXPECT_EQ(test, stag, 0x42);
+	queue_expect_resume(test, 3, 0x42, CMDQ_RESUME_0_RESP_RETRY);
 
 	master->gate.generation++;
 	arm_smmu_gate_resume(master, &prm, CMDQ_RESUME_0_RESP_RETRY);
-	KUNIT_EXPECT_TRUE(test, queue_consume(ctx));
-	KUNIT_EXPECT_EQ(test, ctx->num, 1);
+	queue_expect_nothing(test);
 
 	master->gate.shut = true;
+	KUNIT_EXPECT_TRUE(test, arm_smmu_gate_admits_stall(master, &prm));
+	master->stall_enabled = true;
 	KUNIT_EXPECT_FALSE(test, arm_smmu_gate_admits_stall(master, &prm));
 	KUNIT_EXPECT_EQ(test, prm.private_data[0], 8);
 }
@@ -392,15 +409,13 @@ static void queue_drain_test(struct kunit *test)
 static void queue_shut_event_test(struct kunit *test)
 {
 	struct queue_ctx *ctx = test->priv;
-	struct arm_smmu_event event = {
-		.id = EVT_ID_TRANSLATION_FAULT, .stall = true, .sid = 1,
-	};
+	struct arm_smmu_event event = { .id = EVT_ID_TRANSLATION_FAULT, .stall = true, .sid = 1 };
 	u64 evt[EVTQ_ENT_DWORDS] = {};
 
+	ctx->masters[0].stall_enabled = true;
 	ctx->masters[0].gate.shut = true;
 	KUNIT_EXPECT_EQ(test, arm_smmu_handle_event(&ctx->smmu, evt, &event), 0);
-	KUNIT_EXPECT_TRUE(test, queue_consume(ctx));
-	KUNIT_EXPECT_EQ(test, ctx->num, 0);
+	queue_expect_nothing(test);
 }
 
 static int queue_fence_one(struct device *dev, void *data)
@@ -486,6 +501,116 @@ static void queue_fence_test(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ctx->out_of_order);
 }
 
+/* A stall that cannot be reported is ended, whatever the record says */
+static void queue_unknown_stall_test(struct kunit *test)
+{
+	static const u8 ids[] = { 0x00, 0x24, 0x7f, 0xe0, 0xff };
+	struct queue_ctx *ctx = test->priv;
+	u64 evt[EVTQ_ENT_DWORDS] = {};
+	struct arm_smmu_event event;
+	unsigned int i;
+	u32 sid;
+
+	ctx->smmu.features = ARM_SMMU_FEAT_STALLS;
+	ctx->smmu.impl_ops = &queue_impl_ops;
+	/* Of a device: 1 to 3; of nobody: 4 */
+	for (sid = 1; sid <= 4; sid++)
+		for (i = 0; i < ARRAY_SIZE(ids); i++) {
+			event = (struct arm_smmu_event){
+				.id = ids[i], .sid = sid, .stag = 0x40 + i,
+			};
+			arm_smmu_handle_event(&ctx->smmu, evt, &event);
+			queue_expect_nothing(test);
+
+			event.stall = true;
+			KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+					arm_smmu_handle_event(&ctx->smmu, evt, &event));
+			queue_expect_resume(test, sid, 0x40 + i,
+					    CMDQ_RESUME_0_RESP_ABORT);
+		}
+
+	/* A fault that is known, of nobody */
+	event = (struct arm_smmu_event){
+		.id = EVT_ID_TRANSLATION_FAULT, .sid = 4, .stag = 0x42,
+	};
+	arm_smmu_handle_event(&ctx->smmu, evt, &event);
+	queue_expect_nothing(test);
+	event.stall = true;
+	KUNIT_EXPECT_EQ(test, -EINVAL, arm_smmu_handle_event(&ctx->smmu, evt, &event));
+	queue_expect_resume(test, 4, 0x42, CMDQ_RESUME_0_RESP_ABORT);
+
+	/* What the fence ends is not answered: its tag may be another one's by then */
+	ctx->masters[1].stall_enabled = true;
+	ctx->masters[1].gate.shut = true;
+	event.id = 0x7f;
+	event.sid = 2;
+	arm_smmu_handle_event(&ctx->smmu, evt, &event);
+	queue_expect_nothing(test);
+	KUNIT_EXPECT_FALSE(test, ctx->out_of_order);
+}
+
+static int queue_release_one(struct device *dev, void *data)
+{
+	struct queue_ctx *ctx = data;
+
+	arm_smmu_gate_release(&ctx->masters[0]);
+	return 0;
+}
+
+static void queue_release(struct queue_ctx *ctx)
+{
+	ctx->num = 0;
+	ctx->num_handled = 0;
+	iommu_group_for_each_dev(ctx->group, ctx, queue_release_one);
+}
+
+/* The stalls of a device that is removed end, and it stays where it was */
+static void queue_release_test(struct kunit *test)
+{
+	static const unsigned int ops[] = {
+		CMDQ_OP_CFGI_STE, CMDQ_OP_CMD_SYNC,
+		CMDQ_OP_STALL_TERM, CMDQ_OP_CMD_SYNC,
+	};
+	struct queue_ctx *ctx = test->priv;
+	struct arm_smmu_master *master = &ctx->masters[0];
+	struct arm_smmu_gate *gate = &master->gate;
+	unsigned int i;
+
+	arm_smmu_make_bypass_ste(&ctx->smmu, &gate->ste);
+	ctx->table[1] = gate->ste;
+	ctx->smmu.impl_ops = &queue_impl_ops;
+	kunit_activate_static_stub(test, arm_smmu_handle_event, queue_handle_event);
+
+	/* Nothing of it can stall */
+	queue_event(ctx);
+	queue_release(ctx);
+	KUNIT_EXPECT_EQ(test, ctx->num, 0);
+	KUNIT_EXPECT_EQ(test, ctx->num_handled, 0);
+	KUNIT_EXPECT_EQ(test, gate->generation, 0);
+
+	master->stall_enabled = true;
+	queue_release(ctx);
+	KUNIT_ASSERT_GT(test, ctx->num, ARRAY_SIZE(ops));
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[i]), ops[i]);
+	/* And the SMMU is told of the STE that is back */
+	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[i]), CMDQ_OP_CFGI_STE);
+	KUNIT_EXPECT_EQ(test, ctx->generation_at_term, 1);
+	KUNIT_EXPECT_EQ(test, ctx->num_handled, 1);
+	KUNIT_EXPECT_MEMEQ(test, &ctx->table[1], &gate->ste, sizeof(gate->ste));
+	KUNIT_EXPECT_FALSE(test, gate->shut || gate->skip);
+
+	/* One that is fenced stays fenced */
+	KUNIT_EXPECT_EQ(test, queue_fence(ctx), 0);
+	queue_event(ctx);
+	queue_release(ctx);
+	KUNIT_ASSERT_EQ(test, ctx->num, ARRAY_SIZE(ops));
+	KUNIT_EXPECT_EQ(test, queue_op(&ctx->log[2]), CMDQ_OP_STALL_TERM);
+	KUNIT_EXPECT_EQ(test, ctx->num_handled, 1);
+	KUNIT_EXPECT_TRUE(test, gate->shut && gate->skip);
+	KUNIT_EXPECT_FALSE(test, ctx->out_of_order);
+}
+
 static int queue_test_init(struct kunit *test)
 {
 	struct arm_smmu_device *smmu;
@@ -555,6 +680,8 @@ static struct kunit_case queue_test_cases[] = {
 	KUNIT_CASE(queue_drain_test),
 	KUNIT_CASE(queue_shut_event_test),
 	KUNIT_CASE(queue_fence_test),
+	KUNIT_CASE(queue_unknown_stall_test),
+	KUNIT_CASE(queue_release_test),
 	{},
 };
 

@@ -677,3 +677,4 @@ void arm_smmu_gate_release(struct arm_smmu_master *master)
 	}
 	arm_smmu_gate_release_stalls(master);
 }
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_gate_release);

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# scenario: 42 42a 43 46 48
+# level: kunit
+# what: When a domain is left its faults are over, whoever handles them; those of the switch are tried again; a device is fenced and let back.
+# images: fast
+# images-all: debug
+# beside: nothing in it depends on time but how often its threads meet
+# base: none
+# kunit: iommu_drain*
+# bites-with: drain-forgets-the-switch drain-at-the-queue-as-before
+# bites-how: (?s)not ok \d+ a_fault_in_the_switch_is_tried_again.*not ok \d+ faults_outlive_the_queue
+# timeout: 180
+
+exit 0
