@@ -20,7 +20,7 @@ SIDE = re.compile(r" to 0x[0-9a-f]+ of \d+ bytes by ")
 FRAME = re.compile(r"^(?:\[[^\]]*\])* +([\w.$]+)\+0x([0-9a-f]+)/0x([0-9a-f]+)(?: \[(\w+)\])?$")
 
 # What the series touches or adds, and the kernel's KUnit suite of planted races.
-OURS = ("drivers/iommu/", "drivers/pci/", "drivers/vfio/", "kernel/kcsan/")
+OURS = ("drivers/iommu/", "drivers/pci/", "drivers/vfio/", "kernel/kcsan/kcsan_test.c")
 # Code that works on what its caller owns, under its caller's locks. The slab allocator's only accesses are frees.
 HELPERS = ("include/", "lib/", "arch/arm64/include/", "arch/arm64/lib/", "mm/slab", "mm/slub", "mm/util.c")
 INSTRUCTION = 4      # a frame is where a call returns to
