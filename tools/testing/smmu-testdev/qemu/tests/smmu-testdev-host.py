@@ -167,14 +167,18 @@ NAMES = (("separate", b"eventq\0priq\0cmdq-sync\0gerror\0", b"combined\0"),
 
 def case_irqs():
     for irqs, there, absent in NAMES:
-        with tempfile.NamedTemporaryFile() as dtb:
+        with tempfile.TemporaryDirectory() as where:
+            # By its name: QEMU puts a new file in the place of an old one.
+            dtb = os.path.join(where, "dtb")
             subprocess.run([QEMU, "-M", "virt,iommu=smmuv3,gic-version=3,"
-                            "dumpdtb=" + dtb.name, "-nodefaults", "-display",
+                            "dumpdtb=" + dtb, "-nodefaults", "-display",
                             "none", "-L", "/usr/share/qemu", "-global",
                             "arm-smmuv3.irqs=" + irqs], check=True,
                            capture_output=True, timeout=10)
-            text = dtb.read()
-            check(there in text and absent not in text,
+            with open(dtb, "rb") as f:
+                text = f.read()
+            check(b"arm,smmu-v3\0" in text and there in text and
+                  absent not in text,
                   "the device tree has %s interrupts" % irqs)
     for irqs, line in (("separate", 3), ("combined", 0)):
         with machine(STALLS + ("irqs=" + irqs,)) as m:
