@@ -17,6 +17,7 @@ struct wait_ctx {
 	void (*hw)(struct wait_ctx *ctx, s64 ms);
 	s64 at;		/* for hw: when, in milliseconds */
 	u32 to;		/* and how far */
+	int smmu_polls, own_polls;
 };
 
 /* In place of arm_smmu_poll_cmdq_err() */
@@ -24,6 +25,7 @@ static void wait_poll_cmdq_err(struct arm_smmu_device *smmu)
 {
 	struct wait_ctx *ctx = container_of(smmu, struct wait_ctx, smmu);
 
+	ctx->smmu_polls++;
 	if (ctx->hw)
 		ctx->hw(ctx, ktime_ms_delta(ktime_get(), ctx->begin));
 }
@@ -320,6 +322,30 @@ static void wait_full_msi_never_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->smmu.cmdq.owed), 0);
 }
 
+/* As of a VCMDQ: what the SMMU's own registers say of errors is not its */
+static void wait_poll_own_err(struct arm_smmu_cmdq *cmdq)
+{
+	struct wait_ctx *ctx = container_of(cmdq, struct wait_ctx, smmu.cmdq);
+
+	ctx->own_polls++;
+	if (ctx->hw)
+		ctx->hw(ctx, ktime_ms_delta(ktime_get(), ctx->begin));
+}
+
+static void wait_own_err_test(struct kunit *test)
+{
+	struct wait_ctx *ctx = test->priv;
+
+	ctx->smmu.cmdq.poll_err = wait_poll_own_err;
+	ctx->hw = wait_hw_to;
+	ctx->at = 100;
+	ctx->to = 5;
+	KUNIT_EXPECT_EQ(test, wait_issue(ctx, 2, 2, false), 0);
+	KUNIT_EXPECT_GT(test, ctx->own_polls, 0);
+	KUNIT_EXPECT_EQ(test, ctx->smmu_polls, 0);
+	KUNIT_EXPECT_LT(test, wait_ms(ctx), 1000);
+}
+
 static int wait_test_init(struct kunit *test)
 {
 	struct wait_ctx *ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
@@ -344,6 +370,7 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE_SLOW(wait_msi_given_up_test),
 	KUNIT_CASE_SLOW(wait_full_msi_comes_test),
 	KUNIT_CASE_SLOW(wait_full_msi_never_test),
+	KUNIT_CASE_SLOW(wait_own_err_test),
 	{}
 };
 
