@@ -10,6 +10,7 @@
 # base: none
 # kunit: iommu_drain*
 # bites-with: drain-forgets-the-switch drain-at-the-queue-as-before
+# bites-with: drain-does-not-wait drain-keeps-counts drain-forgets-queued-work drain-keeps-parts refence-as-a-reset
 # bites-how: (?s)not ok \d+ a_fault_in_the_switch_is_tried_again.*not ok \d+ faults_outlive_the_queue
 # timeout: 180
 

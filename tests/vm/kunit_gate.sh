@@ -9,6 +9,8 @@
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_gate*
+# bites-with: stall-of-nobody-stays
+# bites-how: (?s)not ok \d+ queue_unknown_stall_test.*not ok \d+ queue_release_test
 # timeout: 300
 
 exit 0
