@@ -16,17 +16,11 @@ def defects():
 
 def chosen():
     known = defects()
-    names = (os.environ.get("TEST") or "").split() or sorted(known, key=lambda n: order(known[n]))
+    names = (os.environ.get("TEST") or "").split() or sorted(known, key=lambda n: check.order(known[n]))
     wrong = [n for n in names if n not in known]
     if wrong:
         raise KitError(f"TEST={wrong[0]}: that is no test of a defect", "one of: " + ", ".join(known))
     return [known[n] for n in names]
-
-
-def order(test):
-    """Scenarios by number, then by letter: 6, 42, 42a, 48b. The first one of several."""
-    digits = "".join(c for c in test.scenario.partition(" ")[0] if c.isdigit())
-    return int(digits or 0), test.scenario, test.name
 
 
 def row(bite):
@@ -37,8 +31,8 @@ def row(bite):
 
 def table(bites, others=()):
     """Lines of the table; @others are pairs of a test and its line as it was."""
-    rows = [(order(b.test), "| " + " | ".join(row(b)) + " |") for b in bites]
-    rows += [(order(test), line) for test, line in others]
+    rows = [(check.order(b.test), "| " + " | ".join(row(b)) + " |") for b in bites]
+    rows += [(check.order(test), line) for test, line in others]
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     return lines + [line for _, line in sorted(rows)]
 

@@ -31,8 +31,20 @@ class Bite:
     def claim(self):
         return f"bites {self.why}: yes"
 
-    def __str__(self):
-        return f"scenario {self.test.scenario:4} {self.test.name:24} {self.claim()} - {self.seen}"
+
+@dataclass
+class Row:
+    """What a test had to show on one kernel in one mode, and whether it did."""
+    test: object
+    where: str
+    mode: str
+    good: bool
+
+
+def order(test):
+    """Scenarios by number, then by letter: 6, 42, 42a, 48b. The first one of several."""
+    digits = "".join(c for c in test.scenario.partition(" ")[0] if c.isdigit())
+    return int(digits or 0), test.scenario, test.name
 
 
 @dataclass
@@ -42,6 +54,7 @@ class Tally:
     skipped: int = 0
     failures: list = field(default_factory=list)
     bites: list = field(default_factory=list)
+    rows: list = field(default_factory=list)
 
     def ok(self, name, detail=""):
         self.passed += 1
@@ -62,18 +75,38 @@ class Tally:
         self.skipped += other.skipped
         self.failures += other.failures
         self.bites += other.bites
+        self.rows += other.rows
+
+    def ran(self, result, good):
+        """Judged already; for the table of scenarios."""
+        self.rows.append(Row(result.test, result.image.name, result.mode if len(result.test.modes) > 1 else "", good))
 
     def finish(self):
         if self.failures:
             say("\nFailed:")
             for line in self.failures:
                 say(f"  {line}")
-        if self.bites:
-            say("\nDefects of the unpatched kernel, each shown by its test:")
-            for row in sorted(self.bites, key=lambda row: row.test.name):
-                say(f"  {row}")
+        for line in scenarios(self.rows, self.bites):
+            say(line)
         say(f"\n{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed else 0
+
+
+def scenarios(rows, bites):
+    """The table of all that ran: a line for each test, and one for each way in which it has failed where it must."""
+    table = [("scenario", "test", "level", "result", "bites")]
+    for test in sorted({row.test.name: row.test for row in rows}.values(), key=order):
+        mine = [row for row in rows if row.test.name == test.name]
+        bad = [" ".join(filter(None, (row.where, row.mode))) for row in mine if not row.good]
+        shown = list(dict.fromkeys(f"{bite.why}: yes - {bite.seen}" for bite in bites if bite.test.name == test.name))
+        good = "pass" + (f" ({len(mine)} runs)" if len(mine) > 1 else "")
+        table.append((test.scenario, test.name, test.level, "FAIL: " + ", ".join(bad) if bad else good,
+                      shown[0] if shown else "-"))
+        table += [("", "", "", "", more) for more in shown[1:]]
+    if len(table) == 1:
+        return []
+    width = [max(len(line[i]) for line in table) for i in range(4)]
+    return [""] + ["  ".join(f"{cell:{w}}" for cell, w in zip(line, width + [0])).rstrip() for line in table]
 
 
 def summary(result):
@@ -93,6 +126,7 @@ def evidence(result):
 
 def expect_pass(tally, result):
     name = title(result)
+    tally.ran(result, result.verdict == vm.PASS)
     if result.verdict == vm.PASS:
         tally.ok(name, summary(result))
     elif result.verdict == vm.SKIP:
@@ -131,8 +165,9 @@ def compare(tally, patched, plain):
         trouble = [r for r in one.reasons if " cases failed: " not in r]
         if one.verdict == vm.UNJUDGED or trouble:
             tally.bad(name, f"{one.image.name}: {one.reason()}; {evidence(one)}")
+            tally.ran(patched, False)
             return
-    compare_cases(tally, name, plain.cases, patched.cases, summary(patched))
+    tally.ran(patched, compare_cases(tally, name, plain.cases, patched.cases, summary(patched)))
 
 
 def compare_cases(tally, name, plain, patched, detail):
@@ -146,6 +181,8 @@ def compare_cases(tally, name, plain, patched, detail):
         tally.bad(name, f"{len(differ)} cases differ (base / patched): " + "; ".join(differ[:3]))
     else:
         tally.ok(name, detail)
+        return True
+    return False
 
 
 def uml_suites(tally, base):
@@ -204,7 +241,9 @@ def one_test(tally, test, plain, patched, planted=(), everything=False):
         result = vm.run(test, patched, mode=mode)
         shown.append(result)
         if test.planted and test.name not in planted:
-            if expect_failure(tally, result, test.planted, "because a fault is planted in it"):
+            seen = expect_failure(tally, result, test.planted, "because a fault is planted in it")
+            tally.ran(result, seen)
+            if seen:
                 tally.ok(title(result), f"the runner saw it: {result.reason()[:110]}")
         elif test.base == "same":
             compare(tally, result, vm.run(test, plain, mode=mode))

@@ -287,6 +287,23 @@ class Tallies(Runs):
         self.assertFalse(check.expect_failure(self.tally, out, "DMA interrupted", "on base"))
         self.assertEqual(self.tally.failed, 1)
 
+    def test_table_of_scenarios(self):
+        good = self.judge("1..1\nok 1 one\nIR-EXIT 0\n")
+        bad = self.judge("1..1\nnot ok 1 one\nIR-EXIT 1\n")
+        self.assertEqual(check.scenarios([], []), [])
+        check.expect_pass(self.tally, good)
+        self.tally.bites.append(check.Bite(good.test, "x", "race", "on base", "refused"))
+        total = check.Tally()
+        total.add(self.tally)
+        text = check.scenarios(total.rows, total.bites)
+        self.assertRegex(text[1], r"scenario +test +level +result +bites")
+        self.assertRegex(text[2], r" pass +on base: yes - refused$")
+        check.expect_pass(total, bad)
+        text = check.scenarios(total.rows, [])
+        self.assertEqual(len(text), 3)
+        self.assertIn("FAIL", text[2])
+        self.assertTrue(text[2].endswith(" -"))
+
     def test_compare(self):
         same = self.judge("1..2\nok 1 a\nnot ok 2 b\nIR-EXIT 1\n")
         check.compare(self.tally, same, same)
