@@ -8,6 +8,7 @@
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_iopf
+# cmdline: oops=panic
 # bites-with: faults-without-a-queue
 # bites-alone: the kernel dies of it
 # bites-how: (?s)NULL pointer dereference.*Call trace:.*iopf_queue_add_device
