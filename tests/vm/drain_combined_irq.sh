@@ -6,6 +6,7 @@
 # what: The same where all interrupts of the SMMU are one.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when a .* has returned
 # timeout: 180

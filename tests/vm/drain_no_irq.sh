@@ -6,6 +6,7 @@
 # what: The same where the SMMU has no interrupt: nobody reads of events until a domain is left.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when a .* has returned
 # timeout: 180

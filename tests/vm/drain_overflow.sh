@@ -6,6 +6,7 @@
 # what: Stalls whose record found no room in the event queue, or was lost, have an end before the detach returns.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when a .* has returned
 # timeout: 180

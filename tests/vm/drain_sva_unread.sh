@@ -6,6 +6,7 @@
 # what: Stalls of an address space that nobody has read of yet have an end before the unbind returns.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # of 8 stalls [1-9]\d* are open when the unbind has returned
 # timeout: 180

@@ -6,6 +6,7 @@
 # what: Stalls that nobody has read of yet have an end before the detach or the replace returns, of a PASID too.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when a .* has returned
 # timeout: 180

@@ -6,6 +6,7 @@
 # what: When one of three functions refuses a domain, be it the first, second or third, none is switched: the SMMU is told nothing, no DMA is refused.
 # images: fast
 # images-all: debug kcsan
+# beside: nothing in it depends on time
 # modes: race
 # base: fail its DMA: [1-9]\d* refused
 # base-also: the configuration of the mover was written

@@ -6,6 +6,7 @@
 # what: Reports by the million are one, a late one is over, one at the wrong moment is not lost, and none outlives its device.
 # images: fast
 # images-all: debug kcsan
+# beside: nothing in it depends on time but how often its threads meet
 # base: none
 # kunit: iommu_report
 # bites-with: report-queues-always report-outlives-the-reset report-lost-at-the-opening

@@ -6,6 +6,7 @@
 # what: No stall of a function is open when it has been removed, or was pulled out of its slot, with its driver bound.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # of \d+ stalls [1-9]\d* are open when their function has been released
 # base-also: violation stall-open: [1-9]

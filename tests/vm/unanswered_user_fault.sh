@@ -6,6 +6,7 @@
 # what: Faults that user space never reads or answers have an end with a detach, a replace, a closed queue and a killed process.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race deterministic
 # base: pass
 # bites-with: iommufd-drops-faults

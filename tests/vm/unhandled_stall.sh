@@ -6,6 +6,7 @@
 # what: Stalls whose function is removed before the driver reads of them have an end.
 # images: fast
 # images-all: debug
+# beside: nothing in it depends on time
 # modes: race
 # base: fail # \d+ stalls, of which [1-9]\d* are still open after the removal
 # timeout: 120
