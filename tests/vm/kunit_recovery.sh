@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# scenario: 2 4 13 14 17 18 19 20 22 23 25 40
+# scenario: 2 4 13 14 17 18 19 20 22 23 25 40 52
 # level: kunit
 # what: Devices of a driver that fails on command are fenced, quarantined, recorded, removed and recovered as they should.
 # images: fast debug

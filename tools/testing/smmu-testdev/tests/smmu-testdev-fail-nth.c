@@ -17,7 +17,7 @@
 /* What the steps made, for the next ones and to undo them */
 struct state {
 	struct td td;
-	__u32 pasid, handle, one, two;
+	__u32 pasid, again, handle, one, two;
 	bool prepared;
 };
 
@@ -29,6 +29,17 @@ static int do_bind(struct state *s)
 static int undo_bind(struct state *s)
 {
 	return unbind_process(&s->td, s->pasid);
+}
+
+/* Of another process: one has one PASID, however often it is bound */
+static int do_bind_again(struct state *s)
+{
+	return bind_process(&s->td, 1, &s->again);
+}
+
+static int undo_bind_again(struct state *s)
+{
+	return unbind_process(&s->td, s->again);
 }
 
 static int do_dma(struct state *s)
@@ -87,6 +98,16 @@ static int do_map(struct state *s)
 static int undo_map(struct state *s)
 {
 	return unmap(&s->td, s->one, IOVA, 3 * PAGE);
+}
+
+static int do_map_more(struct state *s)
+{
+	return map(&s->td, s->two, IOVA + 64 * PAGE, 3 * PAGE, NULL);
+}
+
+static int undo_map_more(struct state *s)
+{
+	return unmap(&s->td, s->two, IOVA + 64 * PAGE, 3 * PAGE);
 }
 
 static int do_attach(struct state *s)
@@ -159,6 +180,11 @@ static const struct step {
 	{ "DOMAIN_REPLACE", do_replace, undo_replace },
 	{ "DOMAIN_REPLACE of a PASID", do_pasid_replace, undo_pasid_replace },
 	{ "RESET_PREPARE", do_prepare, undo_prepare },
+	{ "DOMAIN_REPLACE in a reset", undo_replace, do_replace },
+	{ "DOMAIN_REPLACE of a PASID in a reset",
+	  undo_pasid_replace, do_pasid_replace },
+	{ "SVA_BIND in a reset", do_bind_again, undo_bind_again },
+	{ "DOMAIN_MAP in a reset", do_map_more, undo_map_more },
 };
 
 #define STEPS	((int)ARRAY_SIZE(steps))
