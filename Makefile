@@ -28,7 +28,7 @@ help:
 	@echo '  make kunit SUITE=GLOB                   boot and run KUnit suites'
 	@echo '  make model                 verify the SPIN models of the protocol (LONG=1: the long searches too)'
 	@echo '  make bites [TEST="NAME ..."]            the table of defects that the unpatched kernel shows'
-	@echo '  make bench [BASE=7.3]      instructions that attach, replace, map and unmap take, unpatched and with the series'
+	@echo '  make bench [BASE=7.3]      what it costs, unpatched and with the series: instructions, commands, timeouts; table, JSON, SVG'
 	@echo '  make lint                  checkpatch, W=1, sparse, kernel-doc, coccinelle, compile matrix, drivers'
 	@echo '  make drivers [BASE=7.3]    every IOMMU driver and the PCI core with W=1 on six architectures'
 	@echo '  make bisect                every commit builds, and boots where it brings tests'

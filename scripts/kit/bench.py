@@ -8,7 +8,7 @@ else: the same kernel gives the same figure, whatever the host is doing.
 import json
 import re
 
-from . import check, kbuild, paths, prereq, proc, qemu, tests, tree, vm
+from . import check, figures, kbuild, paths, prereq, proc, qemu, tests, tree, vm
 from .ui import KitError, Steps, note, relative, say
 
 OUT = paths.BUILD / "bench"
@@ -26,7 +26,7 @@ LOOP = "__arm_smmu_domain_inv_range"
 COLUMNS = ("figure", "base", "without test_dev", "with test_dev", "with/without", "with/base")
 
 
-def figures(text):
+def counts(text):
     """{name: instructions} of the lines '# BENCH name number'."""
     found = re.findall(r"^# BENCH (\S+) ([0-9.]+)$", text, re.M)
     if not found:
@@ -38,7 +38,7 @@ def measure(test, image):
     result = vm.run(test, image)
     if result.verdict != vm.PASS:
         raise KitError(f"{test.name} failed on {image.name}: {result.reason()}", check.evidence(result))
-    return figures(result.output())
+    return counts(result.output())
 
 
 def ratio(one, other):
@@ -96,7 +96,7 @@ def run(base):
     without = check.with_planted(base, WITHOUT, "bench", "without test_dev")
     without.base_image, without.series_image = plain, patched
     images = {"base": plain, "without test_dev": without, "with test_dev": patched}
-    steps = Steps(1 + 2 * len(images))
+    steps = Steps(2 + 2 * len(images))
     with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
                     None if qemu.built() else qemu.log()):
         qemu.build()
@@ -109,16 +109,23 @@ def run(base):
     for name, image in images.items():
         with steps.step(f"figures: {name}"):
             measured[name] = measure(test, image)
+    with steps.step("figures: commands, timeouts and records of resets, unmaps and detaches"):
+        panels = figures.measured(plain, patched)
     data = rows(*measured.values())
     OUT.mkdir(parents=True, exist_ok=True)
-    where = OUT / f"{base.name}.json"
-    where.write_text(json.dumps({"base": base.name, "unit": "instructions", "figures": data}, indent=1) + "\n",
-                     encoding="ascii")
+    where, drawn = OUT / f"{base.name}.json", OUT / f"{base.name}.svg"
+    where.write_text(json.dumps({"base": base.name, "unit": "instructions", "figures": data, "counted": panels},
+                                indent=1) + "\n", encoding="ascii")
+    drawn.write_text(figures.plot(f"What it costs: {base.name}, unpatched and with the series",
+                                  [figures.instructions(data), *panels]), encoding="utf-8")
     say(f"\nInstructions per call, user space and kernel, without lockdep and KUnit ({base.name}, counted time):\n")
     for line in table(data):
         say(f"  {line}")
+    say("\nCounted by the test device's model, and counted time:\n")
+    for line in figures.lines(panels):
+        say(f"  {line}")
     say()
-    note(f"as data: {relative(where)}")
+    note(f"as data: {relative(where)}; as a picture: {relative(drawn)}")
     loops = {}
     for name, image in (("base", plain), ("series", patched)):
         lines = disassembly(image)

@@ -168,3 +168,36 @@ def draw_track(draw, name, bars, scale, y):
         draw.rect(scale(bar.begin), y, width, TRACK, bar.text, fill=bar.fill)
         if text_width(bar.text) + 2 * GAP <= width:
             draw.text(scale(bar.begin) + GAP, y + TRACK - 7, bar.text)
+
+
+LABEL, BAR = 330, 11     # room for the labels of bars, and their height
+
+
+def bars(title, desc, panels, fills):
+    """Panels of horizontal bars under each other, each with a scale of its own from 0; @fills is {series: fill}.
+
+    A panel is {"title", "unit", "rows": {label: {series: value}}}.
+    """
+    draw = Drawing(title, desc)
+    draw.text(EDGE, 26, title, font_size=TITLE, font_weight="bold")
+    x = EDGE
+    for name, fill in fills.items():
+        draw.rect(x, 38, 14, 12, fill=fill)
+        draw.text(x + 20, 49, name)
+        x += 20 + text_width(name) + 16
+    y = 76
+    for panel in panels:
+        draw.text(EDGE, y, f"{panel['title']} ({panel['unit']})", font_weight="bold", font_size=SIZE + 1)
+        most = max((value for row in panel["rows"].values() for value in row.values()), default=0)
+        scale = Scale(0, (WIDTH - EDGE - LABEL - text_width("0" * 9)) / (most or 1), LABEL)
+        y += 8
+        for label, row in panel["rows"].items():
+            draw.text(LABEL - GAP, y + BAR * len(row) / 2 + 4, label, text_anchor="end")
+            for name, value in row.items():
+                end = max(scale(value), LABEL + 1.0)
+                draw.rect(LABEL, y, end - LABEL, BAR, f"{label}, {name}: {value}", fill=fills[name])
+                draw.text(end + GAP, y + BAR - 1, f"{value}", font_size=BAR)
+                y += BAR
+            y += BETWEEN
+        y += 24
+    return draw.svg(WIDTH, y)
