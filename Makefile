@@ -6,7 +6,7 @@ export BASE KERNEL IMAGE ON TEST SUITE MACHINE MODE RUNS WRITE LONG PLANT JOBS Q
 
 KIT = PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=scripts python3 -m kit
 
-.PHONY: help demo check check-all tree save series apply build vm kunit bites model bench lint drivers bisect clean python
+.PHONY: help demo check check-all tree save series apply build vm kunit bites model bench coverage lint drivers bisect clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo '  make model                 verify the SPIN models of the protocol (LONG=1: the long searches too)'
 	@echo '  make bites [TEST="NAME ..."]            the table of defects that the unpatched kernel shows'
 	@echo '  make bench [BASE=7.3]      what it costs, unpatched and with the series: instructions, commands, timeouts; table, JSON, SVG'
+	@echo '  make coverage [TEST="NAME ..."]         lines of the series that the tests run, and those that they do not'
 	@echo '  make lint                  checkpatch, W=1, sparse, kernel-doc, coccinelle, compile matrix, drivers'
 	@echo '  make drivers [BASE=7.3]    every IOMMU driver and the PCI core with W=1 on six architectures'
 	@echo '  make bisect                every commit builds, and boots where it brings tests'
@@ -44,7 +45,7 @@ python:
 	@command -v python3 >/dev/null || { [ "$$(id -u)" = 0 ] && { apt-get install -y python3 || { apt-get update && apt-get install -y python3; }; }; } || \
 		{ echo 'iommu-recovery: missing: python3'; echo '  cure: as root: apt-get install python3'; exit 1; }
 
-demo check check-all tree save series apply build vm kunit bites model bench lint drivers bisect: python
+demo check check-all tree save series apply build vm kunit bites model bench coverage lint drivers bisect: python
 	@$(KIT) $@
 
 clean:

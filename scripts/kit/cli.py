@@ -177,6 +177,11 @@ def cmd_bench():
     return bench.run(chosen_base())
 
 
+def cmd_coverage():
+    from . import coverage
+    return coverage.run(chosen_base())
+
+
 def cmd_demo():
     from . import demo
     return demo.run(chosen_base)

@@ -24,7 +24,8 @@ NOT_KERNEL = ("Documentation", "MAINTAINERS", "tools")
 SERIES_KCONFIG = ("drivers/iommu/Kconfig", "drivers/pci/Kconfig")
 
 FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config"),
-            "kcsan": ("base.config", "kcsan.config"), "bench": ("base.config", "bench.config")}
+            "kcsan": ("base.config", "kcsan.config"), "bench": ("base.config", "bench.config"),
+            "gcov": ("base.config", "gcov.config")}
 
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 +0000", "KBUILD_BUILD_USER": "iommu-recovery",
@@ -125,9 +126,20 @@ def image(base, commit, flavour, name):
     config = fragments(flavour)
     config += series_options(config, "\n".join(git("show", f"{commit}:{name}", check=False)
                                                for name in SERIES_KCONFIG))
-    text = "\n".join((source, config, compiler(), *REPRODUCIBLE.values(), *modules))
+    text = "\n".join((source, config, compiler(), *REPRODUCIBLE.values(), *modules, *profile(flavour)))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, base.name, base)
+
+
+def counted():
+    """The files that the series adds to the kernel and that are no tests: whose lines are counted."""
+    return sorted(str(p.relative_to(paths.ROOT)) for p in (paths.ROOT / "drivers").rglob("*.c")
+                  if not re.search(r"-test$|-test-lib$|-fake|-states$", p.stem))
+
+
+def profile(flavour):
+    """What make is told so that only those files are compiled to be counted."""
+    return [f"GCOV_PROFILE_{Path(name).stem}.o=y" for name in counted()] if flavour == "gcov" else []
 
 
 def module_files():
@@ -135,7 +147,7 @@ def module_files():
     return sorted(p for p in paths.TESTDEV.glob("*") if p.name in ("Kbuild", "Kconfig") or p.suffix in (".c", ".h"))
 
 
-def build_modules(source, obj, where, log):
+def build_modules(source, obj, where, flavour, log):
     """The out-of-tree module against this kernel, as a user would build it, in a copy of its directory."""
     if not (paths.TESTDEV / "Kbuild").exists():
         return
@@ -145,7 +157,7 @@ def build_modules(source, obj, where, log):
         copy = work / path.name
         if not copy.exists() or copy.read_bytes() != path.read_bytes():
             shutil.copy(path, copy)
-    kmake(source, obj, "modules", log=log, what="building modules")
+    kmake(source, obj, *profile(flavour), "modules", log=log, what="building modules")
     kmake(source, obj, f"M={work}", "modules", log=log, what="building the module smmu_testdev")
     for module in work.glob("*.ko"):
         shutil.copy(module, where / module.name)
@@ -209,7 +221,7 @@ def build(img):
     source = tree.full_source(img.source, img.commit)
     obj = paths.BUILD / "obj" / f"{img.source}-{img.flavour}"
     text = configure(source, obj, fragments(img.flavour), log)
-    kmake(source, obj, "Image", log=log, what=f"building {img.name}")
+    kmake(source, obj, *profile(img.flavour), "Image", log=log, what=f"building {img.name}")
     check_config(text, obj / ".config")
     shutil.rmtree(img.dir, ignore_errors=True)
     img.dir.mkdir(parents=True)
@@ -218,7 +230,12 @@ def build(img):
     shutil.copy(obj / "arch" / paths.ARCH / "boot" / "Image", img.kernel)
     shutil.copy(obj / ".config", img.dir / "config")
     shutil.copy(obj / "vmlinux", img.dir / "vmlinux")
-    build_modules(source, obj, img.dir, log)
+    build_modules(source, obj, img.dir, img.flavour, log)
+    for name in counted() if img.flavour == "gcov" else ():
+        notes = Path(name).with_suffix(".gcno")
+        if (obj / notes).exists():      # not there: the base
+            (img.dir / notes).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(obj / notes, img.dir / notes)
     (img.dir / "done").touch()
     return img
 

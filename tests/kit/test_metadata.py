@@ -98,7 +98,7 @@ class Scripts(unittest.TestCase):
         judged = {image for test in tests.load().values() if test.scenario != "bench"
                   for image in test.images + test.images_all}
         self.assertEqual(judged - flavours, set(), "a configuration without a plant")
-        self.assertEqual(judged | {"bench"}, set(kbuild.FLAVOURS))
+        self.assertEqual(judged | {"bench", "gcov"}, set(kbuild.FLAVOURS))
 
     def test_what_looks_for_races_has_two_cpus(self):
         looking = [test for test in self.every() if "kcsan" in test.images + test.images_all]
