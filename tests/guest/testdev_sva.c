@@ -18,8 +18,6 @@
 #include <string.h>
 
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "module.h"
 #include "smtd.h"
@@ -66,26 +64,6 @@ static void env_cleanup(struct env *env, const char *name)
 	close(env->fd);
 	smtd_close(env->dev);
 	smtd_close(env->observer);
-}
-
-/* A process that has the shared pages, and dies with us or when killed */
-static pid_t worker_start(void)
-{
-	pid_t pid = fork();
-
-	VFIO_ASSERT_GE(pid, 0);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
-static void worker_kill(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	VFIO_ASSERT_EQ(waitpid(pid, NULL, 0), pid);
 }
 
 static u64 va(void *mem, unsigned int page)
@@ -164,13 +142,13 @@ TEST_F_TIMEOUT(good, memory_that_a_process_gives_back_is_not_written, TIMEOUT_S)
 TEST_F_TIMEOUT(good, a_process_that_was_killed_is_not_reached, TIMEOUT_S)
 {
 	struct env *env = &self->env;
-	pid_t worker = worker_start();
+	pid_t worker = smtd_worker_start();
 	u32 pasid = smtd_sva_bind(env->fd, worker);
 
 	smtd_dma_run(env->dev, .iova = va(env->mem, 1), .pasid = pasid);
 	EXPECT_TRUE(smtd_wait_stat(env->dev, SMTD_S_OK, 1));
 	EXPECT_NE(smtd_word(env->mem, 1), 0);
-	worker_kill(worker);
+	smtd_worker_kill(worker);
 	smtd_dma_run(env->dev, .iova = va(env->mem, 2), .pasid = pasid);
 	EXPECT_TRUE(smtd_until(smtd_stat(env->dev, SMTD_S_ABORT) +
 			       smtd_stat(env->dev, SMTD_S_FAULT) == 1));
@@ -225,7 +203,7 @@ static int reset_it(void *arg)
 TEST_F_TIMEOUT(bad, process_exits_during_reset, TIMEOUT_S)
 {
 	struct env *env = &self->env;
-	pid_t worker = worker_start();
+	pid_t worker = smtd_worker_start();
 	u32 pasid = smtd_sva_bind(env->fd, worker);
 	u32 own = smtd_sva_bind(env->fd, 0);
 	struct smtd_dma_map buffer = smtd_dma_map(env->fd, SMTD_PAGE);
@@ -244,7 +222,7 @@ TEST_F_TIMEOUT(bad, process_exits_during_reset, TIMEOUT_S)
 	smtd_flr(env->dev, 0, 500);
 	smtd_call_start(&reset, reset_it, (void *)bdf);
 	ASSERT_TRUE(smtd_wait_reg(env->dev, SMTD_IN_RESET, 1));
-	worker_kill(worker);
+	smtd_worker_kill(worker);
 	ASSERT_FALSE(smtd_call_done(&reset));
 	EXPECT_EQ(smtd_call_join(&reset), 0);
 
@@ -451,14 +429,6 @@ TEST_F_TIMEOUT(bad, unbind_ends_what_nobody_has_read, TIMEOUT_S)
 #define BURST		8
 #define ROUNDS		30
 
-/* From the environment, which for init is the kernel's command line */
-static unsigned int number(const char *name, unsigned int otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoul(text, NULL, 0) : otherwise;
-}
-
 /*
  * One process, whose fresh pages the function writes to while it is killed, before
  * the unbind, after it, or at the same time. Returns the stalls that were open when
@@ -473,12 +443,12 @@ static u32 die_at_random(struct __test_metadata *_metadata, struct env *env)
 	pid_t worker;
 
 	ASSERT_NE(mem, MAP_FAILED);
-	worker = worker_start();
+	worker = smtd_worker_start();
 	pasid = smtd_sva_bind(env->fd, worker);
 	smtd_dma_run(env->dev, .iova = va(mem, 0), .count = BURST, .pasid = pasid);
 	usleep(rand() % 2000);
 	if (order == 0) {
-		worker_kill(worker);
+		smtd_worker_kill(worker);
 		usleep(rand() % 2000);
 	} else if (order == 1) {
 		kill(worker, SIGKILL);
@@ -490,7 +460,7 @@ static u32 die_at_random(struct __test_metadata *_metadata, struct env *env)
 	if (order == 2)
 		usleep(rand() % 2000);
 	if (order != 0)
-		worker_kill(worker);
+		smtd_worker_kill(worker);
 	smtd_dma_run(env->dev, .iova = va(mem, 0), .count = BURST, .pasid = pasid);
 	EXPECT_TRUE(smtd_dma_settled(env->dev));
 	smtd_unmark_all(env->dev);
@@ -500,8 +470,8 @@ static u32 die_at_random(struct __test_metadata *_metadata, struct env *env)
 
 TEST_F_TIMEOUT(bad, processes_are_killed_with_faults_in_flight, 3600)
 {
-	unsigned int rounds = number("SMTD_ROUNDS", ROUNDS), i, late = 0;
-	unsigned int seed = number("SMTD_SEED", smtd_now_us());
+	unsigned int rounds = smtd_number("SMTD_ROUNDS", ROUNDS), i, late = 0;
+	unsigned int seed = smtd_number("SMTD_SEED", smtd_now_us());
 	struct env *env = &self->env;
 	u64 begin = smtd_now_us();
 

@@ -96,6 +96,18 @@ testdev_module() {
 	done
 }
 
+# stress_functions: bind the five functions of testdev_stress; its arguments are in $functions.
+stress_functions() {
+	vfio_functions 3
+	# shellcheck disable=SC2086 # several words
+	set -- $functions
+	_sva=$(bdf_of 19e5:a250) || die "no function that can stall"
+	_guest=$(bdf_of 1b36:11f0 4) || die "no five functions"
+	echo "$1" > "$PCI_DEVICES/$1/driver/unbind" || die "$1 cannot be unbound"
+	testdev_module "$_sva" "$_guest"
+	functions="$functions $_sva $_guest"
+}
+
 # record_uevents: keep what uevents say of recovery states from here on, for
 # smtd_uevents() of the library. The kernel runs its helper once for each of them.
 record_uevents() {

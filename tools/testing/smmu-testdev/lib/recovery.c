@@ -29,7 +29,7 @@ static bool read_word(const char *bdf, const char *name, char *word)
 
 const char *smtd_recovery(const char *bdf)
 {
-	static char text[72];
+	static __thread char text[72];
 	char state[32], reason[32];
 
 	if (!read_word(bdf, "state", state) || !read_word(bdf, "reason", reason))

@@ -169,6 +169,15 @@ long smtd_trace_find(const char *text);
 /* How often it stands there for a time, that of smtd_now_us(), between two others */
 u32 smtd_trace_count(const char *text, u64 from_us, u64 to_us);
 
+/* ---- processes ---- */
+
+/* One that has the shared pages of ours, and dies with the calling thread or when it is killed */
+pid_t smtd_worker_start(void);
+void smtd_worker_kill(pid_t pid);
+
+/* A number from the environment, which for init is the kernel's command line */
+unsigned int smtd_number(const char *name, unsigned int otherwise);
+
 /* ---- DMA ---- */
 
 struct smtd_dma {
@@ -354,7 +363,7 @@ int smtd_fault_respond(struct smtd_faults *faults, u32 cookie, bool success);
 
 /*
  * The files state and reason, as "quarantined reset-failed"; "?" where the kernel
- * has none. The text is good until the next call.
+ * has none. The text is good until the next call of this thread.
  */
 const char *smtd_recovery(const char *bdf);
 #define SMTD_ACTIVE		"active none"
