@@ -99,7 +99,7 @@ static bool is(struct actor *a, const char *state)
 }
 
 /* Whatever its state was: a reset that succeeds lifts it before it returns. */
-static void reset(struct actor *a, enum deed deed)
+static void lift(struct actor *a, enum deed deed)
 {
 	VFIO_ASSERT_EQ(deed == VFIO_RESET ? smtd_reset(a->dev) :
 					    smtd_sysfs_reset(a->bdf), 0);
@@ -179,7 +179,7 @@ static void timeout(struct actor *a)
 	if (pick(a, 2))
 		toggle_pasid(a, 1 + pick(a, PASIDS));
 	VFIO_ASSERT_TRUE(is(a, QUARANTINED));
-	reset(a, pick(a, 2) ? VFIO_RESET : SYSFS_RESET);
+	lift(a, pick(a, 2) ? VFIO_RESET : SYSFS_RESET);
 }
 
 static int assigned(void *arg)
@@ -201,9 +201,9 @@ static int assigned(void *arg)
 		else if (what < 12)
 			unmap(a, false);
 		else if (what < 13)
-			reset(a, VFIO_RESET);
+			lift(a, VFIO_RESET);
 		else if (what < 14)
-			reset(a, SYSFS_RESET);
+			lift(a, SYSFS_RESET);
 		else
 			timeout(a);
 	}
@@ -239,7 +239,7 @@ static int dying(void *arg)
 		else if (deed == AT_ONCE)
 			kill(worker, SIGKILL);
 		else if (deed == RESET_WITH_FAULTS)
-			reset(a, SYSFS_RESET);
+			lift(a, SYSFS_RESET);
 		VFIO_ASSERT_EQ(smtd_sva_unbind(a->fd, pasid), 0);
 		/* Answers may still be in the queue, behind the ATC of another function. */
 		VFIO_ASSERT_TRUE(smtd_until(!smtd_read(a->dev, SMTD_STALLED)),
