@@ -5,7 +5,7 @@
 # level: kunit
 # what: The gate in every order of attach, fence, unfence and closes; timeouts, flushes, stalls and the drain at its queues.
 # images: fast
-# images-all: debug kcsan
+# images-all: debug
 # beside: nothing in it depends on time
 # base: none
 # kunit: arm_smmu_v3_gate*
