@@ -12,6 +12,6 @@
 # bites-with: recovery-first-result-wins recovery-not-done-opens recovery-done-unasked recovery-docks-the-group
 # bites-with: gate-holds-the-cds
 # bites-how: not ok \d+ nested_resets_fence_once_and_the_last_result_wins
-# timeout: 480
+# timeout: 900
 
 exit 0
