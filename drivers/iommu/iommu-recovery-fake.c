@@ -87,7 +87,8 @@ static int fake_bus_uevent(const struct device *dev,
 		const char *var = env->envp[i];
 
 		if (!strncmp(var, reason, strlen(reason)))
-			strscpy(fake->told_reason, var + strlen(reason));
+			scoped_guard(spinlock, &fake->lock)
+				strscpy(fake->told_reason, var + strlen(reason));
 		if (strncmp(var, state, strlen(state)))
 			continue;
 		var += strlen(state);

@@ -186,7 +186,7 @@ struct fake_group {
  * @static_ops: of static domains
  * @blocked: static
  * @release: static
- * @lock: protects @devices and @domains
+ * @lock: protects @devices, @domains and @told_reason
  * @devices: all that were added and not removed
  * @domains: all that were allocated and not freed
  * @groups: the same as the devices' numbers

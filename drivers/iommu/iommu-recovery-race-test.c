@@ -16,8 +16,9 @@
 #include "iommu-priv.h"
 #include "iommu-recovery-fake.h"
 
-/* With KASAN each of them takes ten times as long */
-#define RACE_ROUNDS	(IS_ENABLED(CONFIG_KASAN) ? 500 : 2000)
+/* With KASAN or KCSAN each of them takes ten times as long */
+#define RACE_ROUNDS \
+	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN) ? 500 : 2000)
 
 struct racer {
 	struct kunit *test;
