@@ -17,6 +17,7 @@
 #define REPORT_STORM		1000000
 #define REPORT_BURST		1000
 #define REPORT_RETRY_MS		1000	/* of the work item */
+#define REPORT_PARTS		10	/* a case must not take minutes */
 
 static unsigned int removals = 1000;
 module_param(removals, uint, 0444);
@@ -250,8 +251,8 @@ static void reports_race_with_removals(struct kunit *test)
 {
 	struct fake_iommu *fake = fake_create_gate(test, FAKE_GATED);
 	struct fake_dev *sibling = fake_dev_add(fake, 0);
+	unsigned int reported = 0, rounds = removals / REPORT_PARTS;
 	struct reporter *reporter;
-	unsigned int reported = 0;
 
 	reporter = kunit_kzalloc(test, sizeof(*reporter), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, reporter);
@@ -264,7 +265,7 @@ static void reports_race_with_removals(struct kunit *test)
 		      HRTIMER_MODE_REL_HARD);
 	hrtimer_start(&reporter->timer, us_to_ktime(50), HRTIMER_MODE_REL_HARD);
 
-	for (int i = 0; i < removals; i++) {
+	for (int i = 0; i < rounds; i++) {
 		struct fake_dev *fdev = fake_dev_add(fake, 0);
 		unsigned int before;
 
@@ -290,8 +291,8 @@ static void reports_race_with_removals(struct kunit *test)
 	hrtimer_cancel(&reporter->timer);
 	kthread_stop(reporter->task);
 
-	kunit_info(test, "%u of %u devices were reported\n", reported, removals);
-	KUNIT_EXPECT_GE(test, reported, removals / 4);
+	kunit_info(test, "%u of %u devices were reported\n", reported, rounds);
+	KUNIT_EXPECT_GE(test, reported, rounds / 4);
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&fake->nr_groups));
 	FAKE_EXPECT_STATE(test, sibling, ACTIVE);
 	FAKE_EXPECT_GATE(test, sibling, OPEN);
@@ -347,6 +348,17 @@ static void work_does_not_outlive_its_driver(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake->nr_devices));
 }
 
+static const void *parts_gen_params(struct kunit *test, const void *prev,
+				    char *desc)
+{
+	uintptr_t part = (uintptr_t)prev + 1;
+
+	if (part > REPORT_PARTS)
+		return NULL;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "part %lu", part);
+	return (void *)part;
+}
+
 KUNIT_ARRAY_PARAM_DESC(variants, fake_all_variants, name);
 
 static struct kunit_case report_cases[] = {
@@ -356,7 +368,8 @@ static struct kunit_case report_cases[] = {
 	KUNIT_CASE_PARAM(a_report_that_a_reset_has_not_answered_stays,
 			 variants_gen_params),
 	KUNIT_CASE(a_report_while_the_gate_opens_is_not_lost),
-	KUNIT_CASE_SLOW(reports_race_with_removals),
+	KUNIT_CASE_PARAM_ATTR(reports_race_with_removals, parts_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE_SLOW(work_does_not_outlive_its_driver),
 	{}
 };
