@@ -8,6 +8,7 @@
 # images-all: debug kcsan
 # modes: race deterministic
 # base: fail violation \S+: [1-9]|reaches memory after its unmap|Stalls are open after|WARNING: .*|underflow|use-after-free
+# run: all
 # timeout: 300
 # programs: testdev_stress
 # modules: smmu_testdev
