@@ -12,7 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import check, kbuild, paths, prereq, proc, qemu, tests, together, tree, vm
+from . import check, kbuild, paths, prereq, proc, qemu, together, tree, vm
 from .ui import KitError, Steps, note, relative, say
 
 OUT = paths.BUILD / "coverage"
