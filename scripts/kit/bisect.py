@@ -9,11 +9,13 @@ import json
 import os
 import shutil
 
-from . import kbuild, lint, paths, prereq, proc, tree, warn
+from . import kbuild, lint, paths, prereq, proc, tests, tree, warn
 from .bases import git
 from .ui import KitError, Steps, note, relative, say
 
 FLAVOUR = "fast"
+# The tests that commits are booted with need no test device.
+LEVELS = ("kunit", "stock")
 
 
 def state_dir(base):
@@ -140,8 +142,9 @@ def check(base, commit, before, boot):
 
 def boot_key():
     """What a boot depends on besides the commit: the tests, what runs in the guest, and QEMU."""
-    parts = [p.read_bytes() for where in (paths.VM_TESTS, paths.ROOT / "tests" / "guest")
-             for p in sorted(where.iterdir()) if p.is_file()]
+    files = [paths.VM_TESTS / f"{test.name}.sh" for test in tests.load().values() if test.level in LEVELS]
+    files += [p for p in (paths.ROOT / "tests" / "guest").iterdir() if p.is_file() and not p.name.startswith("testdev_")]
+    parts = [p.read_bytes() for p in sorted(files)]
     parts.append(proc.output([prereq.qemu(), "--version"]).encode())
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 

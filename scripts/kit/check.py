@@ -13,7 +13,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import (bases, guest, kbuild, ktap, lint, model, paths, prereq, proc, qemu, series, splat, tests, together, tree,
+from . import (bases, bisect, guest, kbuild, ktap, lint, model, paths, prereq, proc, qemu, series, splat, tests, together, tree,
                uml, vm)
 from .bases import git
 from .ui import KitError, Steps, hms, note, relative, say
@@ -447,7 +447,7 @@ def boot_of_bisect(base):
 
 def of_commit(test, image, tip):
     """Whether a test is to pass at a commit: KUnit where the suite is there, and the rest when the series is whole."""
-    if test.level not in ("kunit", "stock") or "fast" not in test.images or test.planted or test.base == "same":
+    if test.level not in bisect.LEVELS or "fast" not in test.images or test.planted or test.base == "same":
         return False
     if test.series == "not-yet":
         return False

@@ -6,9 +6,12 @@ Run as `python3 -m kit.selftest OUT.json [PATTERN]`.
 import json
 import signal
 import sys
+import time
 import unittest
 
 from . import paths
+
+SLOWEST = 20
 
 
 class Collector(unittest.TextTestResult):
@@ -17,6 +20,16 @@ class Collector(unittest.TextTestResult):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.rows = []
+        self.seconds = {}
+        self.since = 0
+
+    def startTest(self, test):
+        self.since = time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.seconds[test.id()] = time.monotonic() - self.since
 
     def row(self, test, state, reason=""):
         self.rows.append([test.id().replace("tests.kit.", ""), state, reason])
@@ -57,6 +70,8 @@ def main():
         loader.testNamePatterns = [f"*{sys.argv[2]}*"]
     suite = loader.discover(str(paths.ROOT / "tests" / "kit"), top_level_dir=str(paths.ROOT))
     result = unittest.TextTestRunner(verbosity=2, resultclass=Collector).run(suite)
+    for name in sorted(result.seconds, key=result.seconds.get, reverse=True)[:SLOWEST]:
+        print(f"{result.seconds[name]:6.1f} s {name}")
     with open(out, "w", encoding="utf-8") as f:
         json.dump(result.rows, f)
     sys.exit(0 if result.wasSuccessful() else 1)
