@@ -108,6 +108,27 @@ static inline void iommu_recovery_assert_locked(struct iommu_recovery *recovery)
 	lockdep_assert_held(iommu_group_mutex(recovery->group));
 }
 
+/*
+ * What user space was not told yet. Found under group->mutex, told without: a
+ * uevent allocates. All of it is taken along, for once the mutex is released the
+ * device may be removed under the work item, and dev->iommu is gone.
+ */
+struct iommu_recovery_news {
+	bool any;
+	bool require_direct;
+	enum iommu_recovery_state state;
+	enum iommu_broken_reason reason;
+};
+
+/* iommu-recovery-user.c; news are found with group->mutex held */
+extern const char * const iommu_recovery_state_names[];
+extern const char * const iommu_broken_reason_names[];
+
+struct iommu_recovery_news
+iommu_recovery_news(struct iommu_recovery *recovery);
+void iommu_recovery_tell(struct iommu_recovery *recovery,
+			 struct iommu_recovery_news *news);
+
 /* iommu-recovery.c to iommu-recovery-dock.c, and back */
 enum iommu_recovery_state iommu_recovery_state(struct iommu_recovery *recovery);
 bool iommu_recovery_needs_fence(struct iommu_recovery *recovery);
