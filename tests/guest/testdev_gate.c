@@ -45,12 +45,7 @@ struct env {
 static void env_init(struct env *env)
 {
 	env->observer = smtd_watch(observer_bdf);
-	env->dev = smtd_watch(bdf);
-	smtd_observe(env->dev, env->observer);
-	smtd_behave(env->dev);
-	smtd_stat_clear(env->dev);
-	smtd_unmark_all(env->dev);
-	smtd_violations_clear(env->dev);
+	env->dev = smtd_watch_anew(bdf, env->observer);
 	env->fd = smtd_module_open(bdf);
 	env->buffer = smtd_dma_map(env->fd, SMTD_PAGE);
 }

@@ -55,6 +55,15 @@ vfio_functions() {
 	done
 }
 
+# observer_and_two: bind the second and the third smmu-testdev; $observer, $one, $two.
+observer_and_two() {
+	observer=$(bdf_of 1b36:11f0 1) || die "no smmu-testdev"
+	one=$(bdf_of 1b36:11f0 2) || die "no second smmu-testdev"
+	two=$(bdf_of 1b36:11f0 3) || die "no third smmu-testdev"
+	vfio_bind "$one"
+	vfio_bind "$two"
+}
+
 # trace_functions NAME...: record entry and return of kernel functions. Events
 # are named NAME and NAME_ret, and carry the first argument, which tells devices
 # apart, and the returned value. Time is CLOCK_MONOTONIC, as in the test programs.

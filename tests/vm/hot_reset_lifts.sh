@@ -17,10 +17,7 @@
 
 . /lib/testlib.sh
 
-observer=$(bdf_of 1b36:11f0 1) || die "no smmu-testdev"
-one=$(bdf_of 1b36:11f0 2) || die "no second smmu-testdev"
-two=$(bdf_of 1b36:11f0 3) || die "no third smmu-testdev"
-vfio_bind "$one"
-vfio_bind "$two"
+observer_and_two
 
+# shellcheck disable=SC2154 # set by observer_and_two
 exec testdev_reset -t function_that_does_not_come_back_stays_fenced "$observer" "$one" "$two"

@@ -4,8 +4,8 @@
 # scenario: 2 4 13 14 17 18 19 20 22 23 25 40 52
 # level: kunit
 # what: Devices of a driver that fails on command are fenced, quarantined, recorded, removed and recovered as they should.
-# images: fast debug
-# images-all: kcsan
+# images: fast
+# images-all: debug kcsan
 # beside: nothing in it depends on time but how often its threads meet
 # base: none
 # kunit: iommu_recovery*

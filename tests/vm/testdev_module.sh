@@ -9,7 +9,7 @@
 # modes: race
 # base: pass
 # timeout: 300
-# programs: smmu-testdev-module smmu-testdev-fail-nth
+# programs: smmu-testdev-module smmu-testdev-domains smmu-testdev-fail-nth
 # modules: smmu_testdev
 # qemu: -device smmu-testdev,id=td0,addr=3,pasid-width=16,stall=on
 # qemu: -device smmu-testdev,id=td1,addr=4,pasid-width=16,stall=on
@@ -21,7 +21,7 @@ two=$(bdf_of 19e5:a250 2) || die "no two functions that can stall"
 testdev_module "$one" "$two"
 
 status=0
-for program in smmu-testdev-module smmu-testdev-fail-nth; do
+for program in smmu-testdev-module smmu-testdev-domains smmu-testdev-fail-nth; do
 	echo "# run: $program"
 	"$program" || status=1
 done

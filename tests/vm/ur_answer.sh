@@ -17,14 +17,11 @@
 
 . /lib/testlib.sh
 
-observer=$(bdf_of 1b36:11f0 1) || die "no smmu-testdev"
-one=$(bdf_of 1b36:11f0 2) || die "no second smmu-testdev"
-two=$(bdf_of 1b36:11f0 3) || die "no third smmu-testdev"
-vfio_bind "$one"
-vfio_bind "$two"
+observer_and_two
 
 # The kernel waits more than a minute for an FLR: only where time is counted.
 [ "$(nproc)" -gt 1 ] || set -- -t function_that_is_away_in_its_flr_stays_fenced
 
+# shellcheck disable=SC2154 # set by observer_and_two
 exec testdev_reset "$@" -t function_that_is_away_in_a_hot_reset_stays_fenced \
 	"$observer" "$one" "$two"

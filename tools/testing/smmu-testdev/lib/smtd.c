@@ -217,6 +217,18 @@ struct smtd *smtd_watch(const char *bdf)
 	return d;
 }
 
+struct smtd *smtd_watch_anew(const char *bdf, struct smtd *observer)
+{
+	struct smtd *d = smtd_watch(bdf);
+
+	smtd_observe(d, observer);
+	smtd_behave(d);
+	smtd_stat_clear(d);
+	smtd_unmark_all(d);
+	smtd_violations_clear(d);
+	return d;
+}
+
 void smtd_close(struct smtd *d)
 {
 	if (d->vfio)

@@ -68,6 +68,9 @@ struct smtd *smtd_open(const char *bdf, struct iommu *iommu);
 /* Registers only, by sysfs, whatever driver has the function. */
 struct smtd *smtd_watch(const char *bdf);
 
+/* The same, through @observer, with nothing left of what was done to it before */
+struct smtd *smtd_watch_anew(const char *bdf, struct smtd *observer);
+
 /* The addresses of @want functions at the end of the command line, or the program ends. */
 char **smtd_functions(int *argc, char *argv[], int want);
 

@@ -121,32 +121,20 @@ static void bad_flr_never(uint32_t io)
 /* A stall that outlives a reset of its function */
 static void bad_stall_flr(uint32_t io)
 {
-	struct iommu_hwpt_page_response resp = {};
 	struct iommu_hwpt_pgfault pf;
-	struct pollfd p = { .events = POLLIN };
-	uint32_t fault, h;
+	int fd = one_fault(io, &pf);
 
-	p.fd = fault_queue(&fault);
-	h = hwpt(io, IOMMU_HWPT_FAULT_ID_VALID, fault);
-	check(!attach(h, 0), "attach a fault-capable hwpt");
-	bus_master();
-	burst(IOVA, 1, 0, 0);
-	check(poll(&p, 1, 2000) == 1 && read(p.fd, &pf, sizeof(pf)) == sizeof(pf),
-	      "one fault");
 	check(!ioctl(dev, VFIO_DEVICE_RESET), "FLR");
 	bus_master();
 	printf("# stalls after the FLR: %u\n", rd(SMTD_SMMU_STALLS));
 	map(io, buf, IOVA, PAGE);
-	resp.cookie = pf.cookie;
-	resp.code = IOMMUFD_PAGE_RESP_SUCCESS;
-	if (write(p.fd, &resp, sizeof(resp)) != sizeof(resp))
-		printf("# response: %s\n", strerror(errno));
+	answer_fault(fd, &pf);
 	wait_reg(SMTD_PENDING, 0, 2);
 	printf("# stall-flr violations: %u\n", viol(SMTD_V_STALL_FLR));
 	check(!viol(SMTD_V_STALL_FLR),
 	      "what stalled before the reset does not complete after it");
 	figures("stall across FLR");
-	close(p.fd);
+	close(fd);
 }
 
 const struct smtd_case bad_cases[] = {

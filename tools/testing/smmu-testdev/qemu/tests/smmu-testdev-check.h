@@ -77,6 +77,8 @@ uint32_t hwpt(uint32_t pt, uint32_t flags, uint32_t fault);
 int fault_queue(uint32_t *id);
 int attach(uint32_t pt, uint32_t pasid);
 int detach(uint32_t pasid);
+int one_fault(uint32_t io, struct iommu_hwpt_pgfault *pf);
+void answer_fault(int fd, const struct iommu_hwpt_pgfault *pf);
 void start(uint64_t iova, uint32_t count, uint32_t pasid, uint32_t ctrl,
 	    uint32_t period_us);
 /* One burst, to its end */

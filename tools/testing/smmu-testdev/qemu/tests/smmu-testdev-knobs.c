@@ -84,28 +84,16 @@ static void case_keep_atc(uint32_t io)
 /* One stall, and how it was answered */
 static void one_stall(uint32_t io, uint32_t flags)
 {
-	struct iommu_hwpt_page_response resp = {};
 	struct iommu_hwpt_pgfault pf;
-	struct pollfd p = { .events = POLLIN };
-	uint32_t fault, h;
+	int fd = one_fault(io, &pf);
 
-	p.fd = fault_queue(&fault);
-	h = hwpt(io, IOMMU_HWPT_FAULT_ID_VALID, fault);
-	check(!attach(h, 0), "attach a fault-capable hwpt");
-	bus_master();
-	burst(IOVA, 1, 0, 0);
-	check(poll(&p, 1, 2000) == 1 &&
-	      read(p.fd, &pf, sizeof(pf)) == sizeof(pf), "one fault");
 	wr(SMTD_FLR_FLAGS, flags);
 	check(!ioctl(dev, VFIO_DEVICE_RESET), "FLR");
 	wr(SMTD_FLR_FLAGS, 0);
 	map(io, buf, IOVA, PAGE);
-	resp.cookie = pf.cookie;
-	resp.code = IOMMUFD_PAGE_RESP_SUCCESS;
-	if (write(p.fd, &resp, sizeof(resp)) != sizeof(resp))
-		printf("# response: %s\n", strerror(errno));
+	answer_fault(fd, &pf);
 	check(wait_reg(SMTD_PENDING, 0, 5), "the stall has an end");
-	close(p.fd);
+	close(fd);
 }
 
 static void case_drop_stalled(uint32_t io)

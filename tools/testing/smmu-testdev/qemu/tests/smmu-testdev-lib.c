@@ -315,6 +315,33 @@ int attach(uint32_t pt, uint32_t pasid)
 	return ioctl(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a);
 }
 
+/* Attach a new domain with a fault queue, and let one access stall: returns the queue */
+int one_fault(uint32_t io, struct iommu_hwpt_pgfault *pf)
+{
+	struct pollfd p = { .events = POLLIN };
+	uint32_t fault, h;
+
+	p.fd = fault_queue(&fault);
+	h = hwpt(io, IOMMU_HWPT_FAULT_ID_VALID, fault);
+	check(!attach(h, 0), "attach a fault-capable hwpt");
+	bus_master();
+	burst(IOVA, 1, 0, 0);
+	check(poll(&p, 1, 2000) == 1 && read(p.fd, pf, sizeof(*pf)) == sizeof(*pf),
+	      "one fault");
+	return p.fd;
+}
+
+/* The kernel may have answered it already, which is for the test to judge. */
+void answer_fault(int fd, const struct iommu_hwpt_pgfault *pf)
+{
+	struct iommu_hwpt_page_response resp = {
+		.cookie = pf->cookie, .code = IOMMUFD_PAGE_RESP_SUCCESS,
+	};
+
+	if (write(fd, &resp, sizeof(resp)) != sizeof(resp))
+		printf("# response: %s\n", strerror(errno));
+}
+
 int detach(uint32_t pasid)
 {
 	struct vfio_device_detach_iommufd_pt a = {
