@@ -56,6 +56,7 @@ vfio_functions() {
 }
 
 # observer_and_two: bind the second and the third smmu-testdev; $observer, $one, $two.
+# shellcheck disable=SC2034 # of whoever calls it
 observer_and_two() {
 	observer=$(bdf_of 1b36:11f0 1) || die "no smmu-testdev"
 	one=$(bdf_of 1b36:11f0 2) || die "no second smmu-testdev"
