@@ -143,6 +143,7 @@ def check(base, commit, before, boot):
 def boot_key():
     """What a boot depends on besides the commit: the tests, what runs in the guest, and QEMU."""
     files = [paths.VM_TESTS / f"{test.name}.sh" for test in tests.load().values() if test.level in LEVELS]
+    files += paths.VM_TESTS.glob("*.py")
     files += [p for p in (paths.ROOT / "tests" / "guest").iterdir()
               if p.is_file() and not p.name.startswith("testdev_")]
     parts = [p.read_bytes() for p in sorted(files)]

@@ -118,9 +118,9 @@ static void smtd_identify(struct smtd *d)
 	u32 id = readl(d->bar + SMTD_ID);
 
 	/*
-	 * Seen twice in hours of random runs: right after the registers of another function
-	 * were reset, QEMU had nothing at the address of this one, for one read. If memory
-	 * is enabled, as its trace says it was, it is not Linux that has taken it away.
+	 * Seen twice in hours of random runs, while other functions were reset: all ones of a
+	 * function that nobody resets. By QEMU's trace its memory was enabled, and it alive.
+	 * Taken for QEMU's, which is not proven: said in the output, and tried once more.
 	 */
 	if (id == ~0U && smtd_config_read(d->bdf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) {
 		id = readl(d->bar + SMTD_ID);
