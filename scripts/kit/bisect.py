@@ -22,9 +22,13 @@ def state_dir(base):
     return paths.BUILD / "bisect" / base.name
 
 
+# Parts of the source that neither the kernel nor a program of a test is made of.
+NOT_BUILT = ("Documentation", "MAINTAINERS")
+
+
 def key_of(commit):
-    tree_id = git("rev-parse", f"{commit}^{{tree}}").strip()
-    text = "\n".join((tree_id, lint.options(FLAVOUR), kbuild.compiler()))
+    source = [row for row in git("ls-tree", commit).splitlines() if row.split("\t")[1] not in NOT_BUILT]
+    text = "\n".join((*source, lint.options(FLAVOUR), kbuild.compiler()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

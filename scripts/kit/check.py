@@ -446,18 +446,23 @@ def boot_of_bisect(base):
 
 
 def of_commit(test, image, tip):
-    """Whether a test is to pass at a commit: KUnit where the suite is there, and the rest when the series is whole."""
+    """Whether a test is to pass at a commit: KUnit where the suite is concerned, and the rest when the series is whole."""
     if test.level not in bisect.LEVELS or "fast" not in test.images or test.planted or test.base == "same":
         return False
     if test.series == "not-yet":
         return False
-    return tip or test.name == "boot" or (test.level == "kunit" and suite_exists(test, image))
+    return tip or test.name == "boot" or (test.level == "kunit" and suite_concerned(test, image))
 
 
-def suite_exists(test, image):
-    """Whether the source of that image has the KUnit suite that the test names."""
+def suite_concerned(test, image):
+    """Whether the commit of that image has the KUnit suite that the test names, and changes something beside it."""
+    if not test.kunit:
+        return True
     name = f'"{test.kunit}"'.replace('*"', "")
-    return not test.kunit or bool(git("grep", "-lF", name, image.commit, "--", "drivers", check=False).strip())
+    found = git("grep", "-lF", name, image.commit, "--", "drivers", check=False).split()
+    homes = {os.path.dirname(place.partition(":")[2]) for place in found}
+    changed = git("diff-tree", "-r", "--no-commit-id", "--name-only", image.commit).split()
+    return any(os.path.dirname(path) in homes for path in changed)
 
 
 def model_check(tally, program):
