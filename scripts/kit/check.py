@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """make check: every test, each with what it must show on the unpatched kernel too."""
+import contextlib
 import functools
 import itertools
 import json
@@ -495,6 +496,26 @@ def test_device(tally, everything):
         tally.bad("QEMU with smmu-testdev", str(e).replace("\n", "; "))
 
 
+def stages(steps, tally, main, planted, everything):
+    """What is done on the main base, one after the other."""
+    # Not beside the tests of the kit, some of which lint in the same place.
+    with steps.step("lint (the quick part)", paths.LOGS / f"lint-{main.name}.log"):
+        guarded(tally, "lint", quick_lint, tally, main)
+    with steps.step("tests of the kit; SPIN models of the protocol", paths.LOGS / "kit-tests.log"):
+        for part in together.run([functools.partial(alone, "tests of the kit", kit_tests),
+                                  functools.partial(alone, "models", model.check, everything)]):
+            tally.add(part)
+    with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
+                    None if qemu.built() else qemu.log()):
+        test_device(tally, everything)
+    guarded(tally, "fast images", boots, steps, tally, main, "fast", planted, True, everything)
+    guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything, everything)
+    if everything:
+        guarded(tally, "kcsan image", boots, steps, tally, main, "kcsan", planted, False, everything)
+        with steps.step("KUnit on user-mode Linux", uml.log_of(main)):
+            guarded(tally, "KUnit on user-mode Linux", uml_suites, tally, main)
+
+
 def run(everything=False):
     """The whole check; the exit status."""
     tally, names = Tally(), bases.supported()
@@ -518,22 +539,9 @@ def run(everything=False):
         return tally.finish()
     if main.name != first:
         note(f"{first} is not to be had; the tests run on {main.name}")
-    # Not beside the tests of the kit, some of which lint in the same place.
-    with steps.step("lint (the quick part)", paths.LOGS / f"lint-{main.name}.log"):
-        guarded(tally, "lint", quick_lint, tally, main)
-    with steps.step("tests of the kit; SPIN models of the protocol", paths.LOGS / "kit-tests.log"):
-        for part in together.run([functools.partial(alone, "tests of the kit", kit_tests),
-                                  functools.partial(alone, "models", model.check, everything)]):
-            tally.add(part)
-    with steps.step("QEMU with smmu-testdev" + (" (cached)" if qemu.built() else ""),
-                    None if qemu.built() else qemu.log()):
-        test_device(tally, everything)
-    guarded(tally, "fast images", boots, steps, tally, main, "fast", planted, True, everything)
-    guarded(tally, "debug image", boots, steps, tally, main, "debug", planted, everything, everything)
-    if everything:
-        guarded(tally, "kcsan image", boots, steps, tally, main, "kcsan", planted, False, everything)
-        with steps.step("KUnit on user-mode Linux", uml.log_of(main)):
-            guarded(tally, "KUnit on user-mode Linux", uml_suites, tally, main)
+    kasan = guarded(tally, "series", lambda: kbuild.pair(main, tree.tip(main), "debug")[1])
+    with kbuild.ahead(kasan) if kasan else contextlib.nullcontext():
+        stages(steps, tally, main, planted, everything)
     for name in others:
         if found[name] and found[name] is not main:
             if everything:

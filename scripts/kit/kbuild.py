@@ -6,10 +6,12 @@ directory, so that the second costs only what the series changes. A finished
 image is found again by a key made of the source tree's hash, the
 configuration and the compiler: nothing that is built twice is the same.
 """
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,9 @@ SERIES_KCONFIG = ("drivers/iommu/Kconfig", "drivers/pci/Kconfig")
 FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "debug.config"),
             "kcsan": ("base.config", "kcsan.config"), "bench": ("base.config", "bench.config"),
             "gcov": ("base.config", "gcov.config")}
+
+# Of which one may be built ahead()
+AHEAD = ("debug",)
 
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 +0000", "KBUILD_BUILD_USER": "iommu-recovery",
@@ -128,7 +133,9 @@ def image(base, commit, flavour, name):
                                                for name in SERIES_KCONFIG))
     text = "\n".join((source, config, compiler(), *REPRODUCIBLE.values(), *modules, *profile(flavour)))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, base.name, base)
+    # What is built while others are needs a source tree in which nobody else changes the commit.
+    place = f"{base.name}-{flavour}" if flavour in AHEAD else base.name
+    return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, place, base)
 
 
 def counted():
@@ -211,15 +218,47 @@ def log_of(img):
     return paths.LOGS / f"build-{img.dir.name}.log"
 
 
+_ahead = {}    # source tree -> the thread that builds from it
+
+
+@contextlib.contextmanager
+def ahead(img):
+    """Build the image while the caller does other work, by CPUs that nothing else wants.
+
+    build() waits for it, and is what tells of a failure: it tries again.
+    """
+    def work():
+        with proc.idle(), contextlib.suppress(KitError, OSError):
+            build_now(img)
+
+    if img.ready() or img.flavour not in AHEAD:
+        yield
+        return
+    _ahead[img.source] = thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        _ahead.pop(img.source, None)
+        while thread.is_alive():
+            proc.kill_all()
+            thread.join(0.05)
+
+
 def build(img):
-    """Build the image unless it is there."""
-    if img.ready():
-        return img
+    """Build the image unless it is there; after what is built ahead in the same place."""
+    if thread := _ahead.pop(img.source, None):
+        thread.join()
+    return img if img.ready() else build_now(img)
+
+
+def build_now(img):
+    """Build the image here, whoever else may be at it."""
     proc.need_space(paths.BUILD, 3, f"building {img.name}")
     log = log_of(img)
     log.unlink(missing_ok=True)
     source = tree.full_source(img.source, img.commit)
-    obj = paths.BUILD / "obj" / f"{img.source}-{img.flavour}"
+    obj = paths.BUILD / "obj" / f"{img.base.name}-{img.flavour}"
     text = configure(source, obj, fragments(img.flavour), log)
     kmake(source, obj, *profile(img.flavour), "Image", log=log, what=f"building {img.name}")
     check_config(text, obj / ".config")

@@ -3,13 +3,17 @@
 import contextlib
 import functools
 import io
+import os
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
+from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
-from kit import check, proc, together, ui
+from kit import check, kbuild, proc, together, ui
 from kit.ui import KitError
 
 
@@ -148,3 +152,91 @@ class Run(unittest.TestCase):
                 total.add(one)
         self.assertEqual((total.passed, total.failed, total.skipped), (2, 1, 2))
         self.assertEqual(total.failures, ["b: broken"])
+
+
+class Ahead(unittest.TestCase):
+    """An image that is built while other work goes on."""
+
+    def setUp(self):
+        where = tempfile.TemporaryDirectory()
+        self.addCleanup(where.cleanup)
+        self.dir, self.built = Path(where.name), []
+        self.go, self.begun, self.broken = threading.Event(), threading.Event(), False
+        patcher = mock.patch.object(kbuild, "build_now", self.build_now)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def image(self, flavour="debug", source="7.3-debug"):
+        done = self.dir / f"{flavour}-{source}"
+        return SimpleNamespace(flavour=flavour, source=source, done=done, ready=done.exists)
+
+    def build_now(self, image):
+        self.built.append(image)
+        self.begun.set()
+        self.go.wait(10)
+        if self.broken:
+            raise KitError("does not compile")
+        image.done.touch()
+        return image
+
+    def test_whoever_needs_it_waits_and_does_not_build_again(self):
+        image = self.image()
+        with kbuild.ahead(image):
+            self.assertTrue(self.begun.wait(10))
+            threading.Timer(0.1, self.go.set).start()
+            self.assertIs(kbuild.build(image), image)
+        self.assertEqual(self.built, [image])
+
+    def test_another_image_of_the_same_place_waits_for_it(self):
+        image, other = self.image(), SimpleNamespace(**vars(self.image("debug")))
+        other.done = self.dir / "other"
+        other.ready = other.done.exists
+        with kbuild.ahead(image):
+            self.assertTrue(self.begun.wait(10))
+            threading.Timer(0.1, self.go.set).start()
+            kbuild.build(other)
+            self.assertTrue(image.ready())
+        self.assertEqual(self.built, [image, other])
+
+    def test_a_failure_is_told_to_who_needs_it(self):
+        image, self.broken = self.image(), True
+        self.go.set()
+        with kbuild.ahead(image), self.assertRaisesRegex(KitError, "does not compile"):
+            kbuild.build(image)
+        self.assertEqual(self.built, [image, image])
+
+    def test_what_is_ready_or_has_no_place_of_its_own_is_left_alone(self):
+        image = self.image()
+        image.done.touch()
+        for one in (image, self.image("fast", "7.3")):
+            with kbuild.ahead(one):
+                pass
+        self.assertEqual(self.built, [])
+
+    def test_an_error_elsewhere_ends_its_programs(self):
+        log = self.dir / "log"
+
+        def build_now(image):
+            self.begun.set()
+            proc.logged(["sleep", "60"], log)
+
+        begin = time.monotonic()
+        with mock.patch.object(kbuild, "build_now", build_now), self.assertRaisesRegex(KitError, "elsewhere"):
+            with kbuild.ahead(self.image()):
+                self.assertTrue(self.begun.wait(10))
+                raise KitError("elsewhere")
+        self.assertLess(time.monotonic() - begin, 30)
+
+    def test_its_programs_have_the_cpus_that_nobody_wants(self):
+        policies = []
+
+        def build_now(image):
+            mine = os.sched_getscheduler(0)
+            proc.logged(["sh", "-c", "sleep 0.2; exec chrt -p $$"], self.dir / "log")
+            policies.extend([mine, (self.dir / "log").read_text(encoding="utf-8")])
+
+        image = self.image()
+        with mock.patch.object(kbuild, "build_now", build_now), kbuild.ahead(image):
+            self.assertTrue(until(lambda: len(policies) == 2))
+        self.assertEqual(policies[0], os.SCHED_OTHER)
+        self.assertIn("SCHED_IDLE", policies[1])

@@ -3,6 +3,7 @@
 #
 # scenario: 30c
 # level: testdev
+# run: all
 # what: Of eight functions in one domain several do not answer: two are asked in vain, who comes after them is fenced as unproven, who has answered works on.
 # images: fast
 # images-all: debug kcsan

@@ -3,6 +3,7 @@
 #
 # scenario: 30
 # level: testdev
+# run: all
 # what: An ATC invalidation without an answer, and a command queue that stands still: who is at its head is reported and fenced later, who is behind is not.
 # images: fast
 # images-all: debug kcsan

@@ -3,6 +3,7 @@
 #
 # scenario: 28
 # level: testdev
+# run: all
 # what: An ATC error that shows at another function's CMD_SYNC fences the function that did not answer, and no other.
 # images: fast
 # images-all: debug kcsan

@@ -3,6 +3,7 @@
 #
 # scenario: 8
 # level: testdev
+# run: all
 # what: A quarantined function can be opened by VFIO and attached, RID and PASIDs; that is in force from the reset on that succeeds.
 # images: fast
 # images-all: debug

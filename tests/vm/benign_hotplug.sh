@@ -3,6 +3,7 @@
 #
 # scenario: -
 # level: testdev
+# run: all
 # what: Functions that come and go while the machine runs work each time, and leave nothing behind.
 # images: fast
 # images-all: debug

@@ -3,6 +3,7 @@
 #
 # scenario: 18
 # level: testdev
+# run: all
 # what: The end of a reset that was not begun, a bug of its caller, is warned of once and changes nothing.
 # images: fast
 # modes: deterministic

@@ -3,6 +3,7 @@
 #
 # scenario: 45
 # level: testdev
+# run: all
 # what: The same where all interrupts of the SMMU are one.
 # images: fast
 # images-all: debug

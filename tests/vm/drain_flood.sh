@@ -3,6 +3,7 @@
 #
 # scenario: 44
 # level: testdev
+# run: all
 # what: A detach ends stalls, within a bound, while another function floods the event queue.
 # images: fast
 # images-all: debug

@@ -3,6 +3,7 @@
 #
 # scenario: 45
 # level: testdev
+# run: all
 # what: The same where the SMMU has no interrupt: nobody reads of events until a domain is left.
 # images: fast
 # images-all: debug

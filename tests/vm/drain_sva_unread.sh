@@ -3,6 +3,7 @@
 #
 # scenario: 43
 # level: testdev
+# run: all
 # what: Stalls of an address space that nobody has read of yet have an end before the unbind returns.
 # images: fast
 # images-all: debug

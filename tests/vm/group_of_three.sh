@@ -3,6 +3,7 @@
 #
 # scenario: 17
 # level: testdev
+# run: all
 # what: A reset of one function of a group, and one that fails, touches neither the stream table entries nor the DMA of the other two.
 # images: fast
 # modes: deterministic race

@@ -3,6 +3,7 @@
 #
 # scenario: 7
 # level: testdev
+# run: all
 # what: A function that does not come back from a hot reset stays fenced while its neighbour works, until a hot reset from which it comes back.
 # images: fast
 # images-all: debug

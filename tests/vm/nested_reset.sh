@@ -3,6 +3,7 @@
 #
 # scenario: 2
 # level: testdev
+# run: all
 # what: Resets that nest fence and unfence a function once, and its state is what the last definite result says.
 # images: fast
 # modes: deterministic race

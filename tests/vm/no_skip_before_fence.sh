@@ -3,6 +3,7 @@
 #
 # scenario: 32
 # level: testdev
+# run: all
 # what: No flush leaves a guilty function out before the SMMU has done the CFGI_STE of its fence, also if that is given up; for a reset only that function is left out.
 # images: fast
 # images-all: debug kcsan

@@ -3,6 +3,7 @@
 #
 # scenario: 48
 # level: testdev
+# run: all
 # what: A stall whose event record is of a kind that the driver does not know is answered.
 # images: fast
 # images-all: debug

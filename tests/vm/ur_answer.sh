@@ -3,6 +3,7 @@
 #
 # scenario: 30b
 # level: testdev
+# run: all
 # what: A quarantined function that is away in its reset, and whose invalidations are answered as unsupported, stays fenced; one that is there is let back.
 # images: fast
 # images-all: debug
