@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who is to blame: the command queue, GERROR, and the submitters of ATC_INVs (smmuv3.md section 2).
+ * Who is to blame: the command queue, GERROR, and the submitters of ATC_INVs.
  *
  * Properties: when a submitter returns, each ATC_INV of its run is done or its device is blamed; a
  * device that answers is never blamed; no command is overwritten before the SMMU has consumed it; nobody

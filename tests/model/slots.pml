@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Which slots of the command queue are used again, when CMD_SYNCs are completed by MSIs and waits are given
- * up (smmuv3.md section 2, point 10).
+ * up.
  *
  * Properties: no command is overwritten before the SMMU has consumed it; no MSI is written to a slot that
  * has another command by then; nobody waits for ever.
