@@ -60,11 +60,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/ioctl.h>
@@ -76,6 +74,8 @@
 
 #include <libvfio.h>
 #include <libvfio/virtio_rng.h>
+
+#include "events.h"
 
 #define DEADLINE_MS	10000
 #define SAMPLE_US	1000
@@ -103,28 +103,6 @@ static struct {
 };
 
 static const char *bdf;
-
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	VFIO_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-/* One printf() for a line: stdio keeps the lines of two threads apart. */
-static void event_at(u64 ns, const char *name, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	printf("EV %llu %s %s\n", (unsigned long long)ns, name, text);
-}
-
-#define event(_name, _fmt, ...)	event_at(now_ns(), _name, _fmt, ##__VA_ARGS__)
 
 static int sysfs_open(const char *file, int flags)
 {

@@ -14,8 +14,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "events.h"
 #include "smtd.h"
 
 #include "../kselftest_harness.h"
@@ -31,20 +31,21 @@
 
 static const char *function_bdf, *member_bdf, *plain_bdf;
 
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-/* The time of @_what, without that of what is between it, for one of the figures */
 struct figure {
-	const char *name;
+	char name[64];
 	u64 batch, least;
 };
 
+/* The figures of a variant: a name with what is special about it. */
+static struct figure figure(const char *name, const char *what)
+{
+	struct figure f = {};
+
+	snprintf(f.name, sizeof(f.name), "%s%s", name, what);
+	return f;
+}
+
+/* The time of @_what, without that of what is between it, for one of the figures */
 #define FIGURE(_f, _what) ({						\
 	u64 __begin = now_ns();						\
 	int __ret = (_what);						\
@@ -64,6 +65,15 @@ static void figure_print(struct figure *f)
 {
 	printf("# BENCH %s %.1f\n", f->name,
 	       (double)f->least / NS_PER_INSN / ROUNDS);
+}
+
+static void leave(struct smtd *dev, struct vfio_pci_device *plain, struct iommu *iommu)
+{
+	if (plain)
+		vfio_pci_device_cleanup(plain);
+	else
+		smtd_close(dev);
+	iommu_cleanup(iommu);
 }
 
 FIXTURE(bench) {
@@ -102,20 +112,15 @@ FIXTURE_SETUP(bench)
 
 FIXTURE_TEARDOWN(bench)
 {
-	smtd_close(self->dev);
-	iommu_cleanup(self->iommu);
+	leave(self->dev, NULL, self->iommu);
 }
 
 TEST_F(bench, rid)
 {
-	char names[3][64];
-	struct figure attach = { .name = names[0] };
-	struct figure replace = { .name = names[1] };
-	struct figure detach = { .name = names[2] };
+	struct figure attach = figure("attach", variant->what);
+	struct figure replace = figure("replace", variant->what);
+	struct figure detach = figure("detach", variant->what);
 
-	snprintf(names[0], sizeof(names[0]), "attach%s", variant->what);
-	snprintf(names[1], sizeof(names[1]), "replace%s", variant->what);
-	snprintf(names[2], sizeof(names[2]), "detach%s", variant->what);
 	for (int batch = 0; batch < BATCHES; batch++) {
 		for (int i = 0; i < ROUNDS; i++) {
 			ASSERT_EQ(FIGURE(&attach, smtd_attach(self->dev, self->pt[0])), 0);
@@ -208,23 +213,16 @@ FIXTURE_SETUP(maps)
 
 FIXTURE_TEARDOWN(maps)
 {
-	if (self->plain)
-		vfio_pci_device_cleanup(self->plain);
-	else
-		smtd_close(self->dev);
-	iommu_cleanup(self->iommu);
+	leave(self->dev, self->plain, self->iommu);
 }
 
 TEST_F(maps, page)
 {
-	char names[2][64];
-	struct figure map = { .name = names[0] };
-	struct figure unmap = { .name = names[1] };
+	struct figure map = figure("map", variant->what);
+	struct figure unmap = figure("unmap", variant->what);
 	u32 ioas = self->iommu->ioas_id;
 	void *mem = smtd_alloc(1);
 
-	snprintf(names[0], sizeof(names[0]), "map%s", variant->what);
-	snprintf(names[1], sizeof(names[1]), "unmap%s", variant->what);
 	for (int batch = 0; batch < BATCHES; batch++) {
 		for (int i = 0; i < ROUNDS; i++) {
 			FIGURE(&map, (smtd_map(self->iommu, ioas, mem, IOVA, SMTD_PAGE), 0));

@@ -259,20 +259,21 @@ static void translates(struct __test_metadata *_metadata, struct env *e)
 
 /* ---- all of them ---- */
 
+#define for_each_attempt(_e, _slot, _t)					\
+	for ((_slot) = RID; (_slot) < SLOTS; (_slot)++)			\
+		for ((_t) = 0; (_t) < (_e)->nr_targets; (_t)++)		\
+			if (applies(_e, _slot, _t))
+
 static void try_all(struct __test_metadata *_metadata, struct env *e, enum lives life, int *ret)
 {
 	enum place slot;
 	int t, n = 0;
 
-	for (slot = RID; slot < SLOTS; slot++) {
-		for (t = 0; t < e->nr_targets; t++) {
-			if (!applies(e, slot, t))
-				continue;
-			ret[n] = attempt(_metadata, e, slot, t);
-			/* While it is fenced, it translates nothing. */
-			if (ret[n++] && life == ACTIVE)
-				translates(_metadata, e);
-		}
+	for_each_attempt(e, slot, t) {
+		ret[n] = attempt(_metadata, e, slot, t);
+		/* While it is fenced, it translates nothing. */
+		if (ret[n++] && life == ACTIVE)
+			translates(_metadata, e);
 	}
 }
 
@@ -282,20 +283,16 @@ static void compare(struct __test_metadata *_metadata, struct env *e, enum lives
 	enum place slot;
 	int t, n = 0;
 
-	for (slot = RID; slot < SLOTS; slot++) {
-		for (t = 0; t < e->nr_targets; t++) {
-			if (!applies(e, slot, t))
-				continue;
-			if (ret[n] != active[n] && e->told++ < MAX_TOLD) {
-				printf("# RID on %s, PASID on %s, %s vDEVICE: ",
-				       name(e, e->now[RID]), name(e, e->now[PASID]),
-				       e->vdevice > 0 ? "a" : "no");
-				printf("%s to %s: %d active, %d %s\n", e->targets[t].name,
-				       slot_name[slot], active[n], ret[n], life_name[life]);
-				fflush(stdout);
-			}
-			n++;
+	for_each_attempt(e, slot, t) {
+		if (ret[n] != active[n] && e->told++ < MAX_TOLD) {
+			printf("# RID on %s, PASID on %s, %s vDEVICE: ",
+			       name(e, e->now[RID]), name(e, e->now[PASID]),
+			       e->vdevice > 0 ? "a" : "no");
+			printf("%s to %s: %d active, %d %s\n", e->targets[t].name,
+			       slot_name[slot], active[n], ret[n], life_name[life]);
+			fflush(stdout);
 		}
+		n++;
 	}
 }
 

@@ -42,11 +42,11 @@
  *
  * Exit status: 0 if the experiment could be made, whatever it showed.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "smtd.h"
 
 #define IOVA		0x40000000ULL
@@ -64,18 +64,6 @@
 
 static struct smtd *dev;
 static void *pages;
-
-static void event(const char *name, const char *fmt, ...)
-{
-	u64 ns = smtd_now_us() * 1000;
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	printf("EV %llu %s %s\n", (unsigned long long)ns, name, text);
-}
 
 /* The function stores a number that it increments with each write. */
 static unsigned int writes(void)
