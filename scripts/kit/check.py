@@ -87,25 +87,34 @@ class Tally:
             say("\nFailed:")
             for line in self.failures:
                 say(f"  {line}")
-        for line in scenarios(self.rows, self.bites):
+        for line in scenarios(self.rows, self.bites, tests.load().values()):
             say(line)
         say(f"\n{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed else 0
 
 
-def scenarios(rows, bites):
-    """The table of all that ran: a line for each test, and one for each way in which it has failed where it must."""
+def scenarios(rows, bites, known=()):
+    """The table: a line for each test, and one for each way in which it has failed where it must.
+
+    Of @known those that did not run are named too, if they stand for a scenario.
+    """
+    if not rows:
+        return []
     table = [("scenario", "test", "level", "result", "bites")]
-    for test in sorted({row.test.name: row.test for row in rows}.values(), key=order):
+    listed = {test.name: test for test in known if test.scenario not in (*tests.NO_TEST, "-")}
+    listed.update((row.test.name, row.test) for row in rows)
+    for test in sorted(listed.values(), key=order):
         mine = [row for row in rows if row.test.name == test.name]
+        if not mine:
+            table.append((test.scenario, test.name, test.level,
+                          "in make check-all" if test.run == "all" else "not run", "-"))
+            continue
         bad = [" ".join(filter(None, (row.where, row.mode))) for row in mine if not row.good]
         shown = list(dict.fromkeys(f"{bite.why}: yes - {bite.seen}" for bite in bites if bite.test.name == test.name))
         good = "pass" + (f" ({len(mine)} runs)" if len(mine) > 1 else "")
         table.append((test.scenario, test.name, test.level, "FAIL: " + ", ".join(bad) if bad else good,
                       shown[0] if shown else "-"))
         table += [("", "", "", "", more) for more in shown[1:]]
-    if len(table) == 1:
-        return []
     width = [max(len(line[i]) for line in table) for i in range(4)]
     return [""] + ["  ".join(f"{cell:{w}}" for cell, w in zip(line, width + [0])).rstrip() for line in table]
 

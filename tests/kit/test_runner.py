@@ -304,6 +304,15 @@ class Tallies(Runs):
         self.assertIn("FAIL", text[2])
         self.assertTrue(text[2].endswith(" -"))
 
+    def test_table_names_what_did_not_run(self):
+        check.expect_pass(self.tally, self.judge("1..1\nok 1 one\nIR-EXIT 0\n"))
+        known = [tests.Test("later", scenario="3", run="all"), tests.Test("never", scenario="2"),
+                 tests.Test("demo", scenario="demo"), tests.Test("boot", scenario="-")]
+        text = check.scenarios(self.tally.rows, [], known)
+        self.assertEqual(len(text), 5, text)
+        self.assertRegex(text[3], r"^2 +never +stock +not run +-$")
+        self.assertRegex(text[4], r"^3 +later +stock +in make check-all +-$")
+
     def test_compare(self):
         same = self.judge("1..2\nok 1 a\nnot ok 2 b\nIR-EXIT 1\n")
         check.compare(self.tally, same, same)
