@@ -86,9 +86,10 @@ static int fake_bus_uevent(const struct device *dev,
 	for (int i = 0; i < env->envp_idx; i++) {
 		const char *var = env->envp[i];
 
-		if (!strncmp(var, reason, strlen(reason)))
+		if (!strncmp(var, reason, strlen(reason))) {
 			scoped_guard(spinlock, &fake->lock)
 				strscpy(fake->told_reason, var + strlen(reason));
+		}
 		if (strncmp(var, state, strlen(state)))
 			continue;
 		var += strlen(state);
