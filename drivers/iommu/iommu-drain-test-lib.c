@@ -234,7 +234,7 @@ void drain_detach(struct drain_handle *h, ioasid_t pasid)
 }
 
 /* Who has taken faults over answers them */
-static void drain_answer_list(struct drain_handle *h)
+void drain_answer_list(struct drain_handle *h)
 {
 	struct iopf_group *group, *next;
 	LIST_HEAD(list);

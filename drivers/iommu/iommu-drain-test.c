@@ -7,7 +7,9 @@
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
+#include <linux/mmap_lock.h>
 #include <linux/random.h>
+#include <linux/sched.h>
 
 #include "iommu-drain-test.h"
 
@@ -397,6 +399,117 @@ static void faults_outlive_the_queue_of_the_device(struct kunit *test)
 		drain_expect_answer(ctx, i, IOMMU_PAGE_RESP_SUCCESS);
 }
 
+/* Tests: several devices */
+
+static struct iommu_domain *drain_alloc_sva(struct device *dev,
+					    struct mm_struct *mm)
+{
+	struct fake_dev *fdev = container_of(dev, struct fake_dev, dev);
+
+	return fake_domain_try_new(fdev) ?: ERR_PTR(-ENOMEM);
+}
+
+static void drain_free(struct iommu_domain *domain)
+{
+	struct fake_domain *fdomain = container_of(domain, struct fake_domain,
+						   domain);
+	struct drain_ctx *ctx = fdomain->fake->priv;
+
+	if (domain->type == IOMMU_DOMAIN_SVA)
+		atomic_inc(&ctx->freed);
+	ctx->free(domain);
+}
+
+static void drain_unbind_job(struct drain_job *job)
+{
+	iommu_sva_unbind_device(job->bond);
+}
+
+/* They share the domain, which is the last one's to free */
+static void a_domain_outlives_the_work_of_each_device(struct kunit *test)
+{
+	struct drain_ctx *ctx = drain_create(test);
+	struct fake_dev *fdev[2] = { ctx->fdev, fake_dev_add(ctx->fake, 1) };
+	struct drain_job *leave[2], *report;
+	struct mm_struct *mm;
+	unsigned int calls;
+	ioasid_t pasid;
+
+	if (!IS_ENABLED(CONFIG_IOMMU_SVA))
+		kunit_skip(test, "no SVA");
+	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	mm = current->mm;
+	ctx->fake->ops.domain_alloc_sva = drain_alloc_sva;
+	ctx->free = ctx->fake->paging_ops.free;
+	ctx->fake->paging_ops.free = drain_free;
+	for (int i = 0; i < 2; i++) {
+		leave[i] = drain_job(ctx, drain_unbind_job, 0, 0);
+		leave[i]->bond = iommu_sva_bind_device(&fdev[i]->dev, mm);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(leave[i]->bond));
+	}
+	pasid = iommu_sva_get_pasid(leave[0]->bond);
+	report = drain_job(ctx, drain_report_job, pasid, 1);
+	calls = fake_calls(fdev[0]);
+
+	/* No assertions here: the work of the fault waits for this lock. */
+	mmap_write_lock(mm);
+	drain_start(report);
+	KUNIT_EXPECT_TRUE(test, drain_waited(&report->done));
+	drain_start(leave[0]);
+	for (int i = 0; i < 1000 && fake_calls(fdev[0]) == calls; i++)
+		fsleep(1000);
+	msleep(DRAIN_A_WHILE_MS);
+	KUNIT_EXPECT_FALSE(test, completion_done(&leave[0]->done));
+
+	/* The other one has no faults, and does not wait. */
+	drain_start(leave[1]);
+	KUNIT_EXPECT_TRUE(test, drain_waited(&leave[1]->done));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&ctx->freed));
+	KUNIT_EXPECT_EQ(test, 0, drain_answers(ctx, 1));
+	mmap_write_unlock(mm);
+
+	KUNIT_EXPECT_TRUE(test, drain_waited(&leave[0]->done));
+	drain_expect_answer(ctx, 1, IOMMU_PAGE_RESP_INVALID);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&ctx->freed));
+}
+
+static void drain_leave_queue(struct fake_dev *fdev)
+{
+	struct drain_ctx *ctx = fdev->fake->priv;
+
+	if (fdev == ctx->fdev)
+		iopf_queue_remove_device(ctx->queue, &fdev->dev);
+}
+
+/* Nothing is detached when a device leaves others on the domain */
+static void a_fault_of_a_device_that_left_has_no_answer(struct kunit *test)
+{
+	struct drain_ctx *ctx = drain_create(test);
+	struct fake_dev *sibling = fake_dev_add(ctx->fake, 0);
+	struct drain_handle *h = drain_handle_new(ctx, DRAIN_LIST);
+	struct device *dev = &ctx->fdev->dev;
+
+	KUNIT_ASSERT_EQ(test, 0, drain_attach(h, NULL, IOMMU_NO_PASID));
+	KUNIT_ASSERT_EQ(test, 0, drain_report(ctx, IOMMU_NO_PASID, 1));
+	/* One in the queue that it has left with, and one of a time before that */
+	iopf_queue_remove_device(ctx->queue, dev);
+	KUNIT_ASSERT_EQ(test, 0, iopf_queue_add_device(ctx->queue, dev));
+	KUNIT_ASSERT_EQ(test, 0, drain_report(ctx, IOMMU_NO_PASID, 2));
+	KUNIT_ASSERT_EQ(test, 2, atomic_read(&h->handled));
+
+	ctx->fake->on_release = drain_leave_queue;
+	get_device(dev);
+	fake_dev_remove(ctx->fdev);
+	ctx->fdev = sibling;
+	ctx->fake->on_release = NULL;
+	KUNIT_EXPECT_NULL(test, dev->iommu);
+	drain_answer_list(h);
+	put_device(dev);
+	KUNIT_EXPECT_EQ(test, 0, drain_answers(ctx, 1));
+	KUNIT_EXPECT_EQ(test, 0, drain_answers(ctx, 2));
+	KUNIT_EXPECT_TRUE(test, list_empty(&h->list));
+}
+
 /* Tests: all of it at once */
 
 static void drain_stress_report(struct drain_job *job)
@@ -526,6 +639,8 @@ static struct kunit_case drain_cases[] = {
 	KUNIT_CASE(a_handler_that_fails_has_let_go),
 	KUNIT_CASE_PARAM(a_part_of_a_fault_goes_with_its_domain, leaves_gen_params),
 	KUNIT_CASE(faults_outlive_the_queue_of_the_device),
+	KUNIT_CASE(a_domain_outlives_the_work_of_each_device),
+	KUNIT_CASE(a_fault_of_a_device_that_left_has_no_answer),
 	KUNIT_CASE(faults_race_with_all_that_is_switched),
 	{}
 };

@@ -66,6 +66,7 @@ struct drain_job {
 	ioasid_t pasid;
 	unsigned int nr;
 	struct drain_handle *old, *new;
+	struct iommu_sva *bond;
 	int ret;
 };
 
@@ -86,6 +87,8 @@ struct drain_answer {
  * @answers: to faults, by their group IDs
  * @then: to be done inside of the answer to fault 1
  * @in_switch: answers to fault 1 while the driver was at work
+ * @free: what frees a domain of the fake IOMMU
+ * @freed: how many of address spaces were
  * @next: for stress, the next fault
  * @stop: the end of that
  */
@@ -100,6 +103,8 @@ struct drain_ctx {
 	struct drain_answer *answers;
 	struct drain_job *then;
 	int in_switch;
+	void (*free)(struct iommu_domain *domain);
+	atomic_t freed;
 	atomic_t next;
 	bool stop;
 };
@@ -121,6 +126,7 @@ struct drain_handle *drain_handle(struct drain_ctx *ctx,
 int drain_attach(struct drain_handle *h, struct drain_handle *old,
 		 ioasid_t pasid);
 void drain_detach(struct drain_handle *h, ioasid_t pasid);
+void drain_answer_list(struct drain_handle *h);
 void drain_left(struct drain_handle *h);
 void drain_switch_job(struct drain_job *job);
 bool drain_is_untouched(struct drain_handle *h);
