@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 from . import bases, paths, proc, series
@@ -14,6 +15,9 @@ from .ui import KitError, note, relative, say
 SLICE = ("Documentation/ABI/testing", "Documentation/driver-api", "drivers/iommu", "drivers/pci",
          "drivers/vfio", "include/linux", "include/trace/events", "include/uapi/linux",
          "tools/testing/selftests/iommu", "tools/testing/selftests/vfio")
+
+
+_adding = threading.Lock()
 
 
 def tip(base):
@@ -27,9 +31,10 @@ def full_source(name, commit):
     if not (where / ".git").exists():
         proc.need_space(paths.BUILD, 4, "a kernel source tree")
         shutil.rmtree(where, ignore_errors=True)
-        git("worktree", "prune")
-        git("worktree", "add", "-f", "-q", "--detach", where, commit)
-        return where
+        # To prune could take one away that another thread is just adding.
+        with _adding:
+            git("worktree", "prune")
+            git("worktree", "add", "-f", "-q", "--no-checkout", "--detach", where, commit)
     wt = ["git", "-C", where]
     # An interrupted checkout leaves a lock, and files that belong to neither commit.
     lock = Path(proc.output([*wt, "rev-parse", "--git-dir"]).strip()) / "index.lock"
