@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 """make check: every test, each with what it must show on the unpatched kernel too."""
-import contextlib
 import functools
 import itertools
 import json
@@ -362,10 +361,13 @@ def quick_lint(tally, base):
     tally.ok("lint: checkpatch, sparse, kernel-doc, shellcheck; each saw its planted mistake")
 
 
-def compiles(tally, base):
-    """On a base that is not booted here: the series applies, and what it touches compiles."""
-    tip = tree.tip(base)
-    log = paths.LOGS / f"compile-{base.name}.log"
+def compile_log(base):
+    return paths.LOGS / f"compile-{base.name}.log"
+
+
+def compile_touched(base):
+    """Compile the directories that the series touches, and name them."""
+    tip, log = tree.tip(base), compile_log(base)
     log.unlink(missing_ok=True)
     source = tree.full_source(base.name, tip)
     obj = paths.BUILD / "obj" / f"{base.name}-fast"
@@ -373,7 +375,22 @@ def compiles(tally, base):
     touched = sorted({"/".join(f.split("/")[:2]) + "/" for p in series.load(base.version)
                       for f in tree.files_of(p) if f.startswith("drivers/")})
     kbuild.kmake(source, obj, *touched, log=log, what=f"compiling {' '.join(touched)} of {base.name}")
-    tally.ok(f"{base.name}: the series applies, and {' '.join(touched)} compile")
+    return " ".join(touched)
+
+
+def compiles(tally, base):
+    """On a base that is not booted here: the series applies, and what it touches compiles."""
+    tally.ok(f"{base.name}: the series applies, and {compile_touched(base)} compile")
+
+
+def beside(main, others):
+    """What make check builds while it does other work: [(source tree, function)]"""
+    def kasan():
+        image = kbuild.pair(main, tree.tip(main), "debug")[1]
+        return image.ready() or kbuild.build_now(image)
+
+    jobs = [(kbuild.place(main, "debug"), kasan)]
+    return jobs + [(base.name, functools.partial(compile_touched, base)) for base in others if base is not main]
 
 
 def planted_names():
@@ -525,6 +542,17 @@ def stages(steps, tally, main, planted, everything):
             guarded(tally, "KUnit on user-mode Linux", uml_suites, tally, main)
 
 
+def other_base(steps, tally, base, planted, everything):
+    """What is done on a base besides the main one."""
+    if everything:
+        for flavour in ("fast", "debug"):
+            guarded(tally, f"{base.name} {flavour}", boots, steps, tally, base, flavour, planted, True, everything)
+        return
+    with steps.step(f"{base.name}: applies and compiles", compile_log(base)):
+        kbuild.until_built(base.name)
+        guarded(tally, f"{base.name} compiles", compiles, tally, base)
+
+
 def run(everything=False):
     """The whole check; the exit status."""
     tally, names = Tally(), bases.supported()
@@ -548,17 +576,10 @@ def run(everything=False):
         return tally.finish()
     if main.name != first:
         note(f"{first} is not to be had; the tests run on {main.name}")
-    kasan = guarded(tally, "series", lambda: kbuild.pair(main, tree.tip(main), "debug")[1])
-    with kbuild.ahead(kasan) if kasan else contextlib.nullcontext():
+    with kbuild.ahead(*beside(main, [] if everything else [found[n] for n in others if found[n]])):
         stages(steps, tally, main, planted, everything)
-    for name in others:
-        if found[name] and found[name] is not main:
-            if everything:
-                for flavour in ("fast", "debug"):
-                    guarded(tally, f"{name} {flavour}", boots, steps, tally, found[name], flavour, planted,
-                            True, everything)
-            else:
-                with steps.step(f"{name}: applies and compiles", paths.LOGS / f"compile-{name}.log"):
-                    guarded(tally, f"{name} compiles", compiles, tally, found[name])
+        for base in filter(None, (found[name] for name in others)):
+            if base is not main:
+                other_base(steps, tally, base, planted, everything)
     say(f"        {hms(time.monotonic() - steps.start)} in all")
     return tally.finish()

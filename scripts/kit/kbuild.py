@@ -29,7 +29,7 @@ FLAVOURS = {"fast": ("base.config", "fast.config"), "debug": ("base.config", "de
             "kcsan": ("base.config", "kcsan.config"), "bench": ("base.config", "bench.config"),
             "gcov": ("base.config", "gcov.config")}
 
-# Of which one may be built ahead()
+# Built ahead() in make check
 AHEAD = ("debug",)
 
 REPRODUCIBLE = {
@@ -133,9 +133,12 @@ def image(base, commit, flavour, name):
                                                for name in SERIES_KCONFIG))
     text = "\n".join((source, config, compiler(), *REPRODUCIBLE.values(), *modules, *profile(flavour)))
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    # What is built while others are needs a source tree in which nobody else changes the commit.
-    place = f"{base.name}-{flavour}" if flavour in AHEAD else base.name
-    return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, place, base)
+    return Image(name, paths.IMAGES / f"{base.name}-{flavour}-{key}", commit, flavour, place(base, flavour), base)
+
+
+def place(base, flavour):
+    """The source tree for that flavour: one of its own where nobody else may change the commit meanwhile."""
+    return f"{base.name}-{flavour}" if flavour in AHEAD else base.name
 
 
 def counted():
@@ -218,37 +221,52 @@ def log_of(img):
     return paths.LOGS / f"build-{img.dir.name}.log"
 
 
-_ahead = {}    # source tree -> the thread that builds from it
+_ahead = {}    # source tree -> the event that what is built from it ahead has ended
 
 
 @contextlib.contextmanager
-def ahead(img):
-    """Build the image while the caller does other work, by CPUs that nothing else wants.
+def ahead(*jobs):
+    """Do jobs, pairs of a source tree and a function, while the caller does other work.
 
-    build() waits for it, and is what tells of a failure: it tries again.
+    They run one after the other, by CPUs that nothing else wants, and leave something that makes it
+    short to do the same again: that is what tells of a failure, after until_built().
     """
-    def work():
-        with proc.idle(), contextlib.suppress(KitError, OSError):
-            build_now(img)
+    ended = {source: threading.Event() for source, _ in jobs}
+    stop = threading.Event()
 
-    if img.ready() or img.flavour not in AHEAD:
-        yield
-        return
-    _ahead[img.source] = thread = threading.Thread(target=work, daemon=True)
+    def work():
+        for source, job in jobs:
+            try:
+                # Whatever goes wrong: whoever does it again sees it.
+                with proc.idle(), contextlib.suppress(Exception):
+                    if not stop.is_set():
+                        job()
+            finally:
+                ended[source].set()
+
+    _ahead.update(ended)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        _ahead.pop(img.source, None)
+        stop.set()
         while thread.is_alive():
             proc.kill_all()
             thread.join(0.05)
+        for source in ended:
+            del _ahead[source]
+
+
+def until_built(source):
+    """Wait for what is built ahead from that source tree."""
+    if source in _ahead:
+        _ahead[source].wait()
 
 
 def build(img):
     """Build the image unless it is there; after what is built ahead in the same place."""
-    if thread := _ahead.pop(img.source, None):
-        thread.join()
+    until_built(img.source)
     return img if img.ready() else build_now(img)
 
 

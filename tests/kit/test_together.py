@@ -155,7 +155,7 @@ class Run(unittest.TestCase):
 
 
 class Ahead(unittest.TestCase):
-    """An image that is built while other work goes on."""
+    """What is built while other work goes on."""
 
     def setUp(self):
         where = tempfile.TemporaryDirectory()
@@ -166,9 +166,9 @@ class Ahead(unittest.TestCase):
         patcher.start()
         self.addCleanup(patcher.stop)
 
-    def image(self, flavour="debug", source="7.3-debug"):
-        done = self.dir / f"{flavour}-{source}"
-        return SimpleNamespace(flavour=flavour, source=source, done=done, ready=done.exists)
+    def image(self, name="one"):
+        done = self.dir / name
+        return SimpleNamespace(source="7.3-debug", done=done, ready=done.exists)
 
     def build_now(self, image):
         self.built.append(image)
@@ -179,19 +179,20 @@ class Ahead(unittest.TestCase):
         image.done.touch()
         return image
 
+    def ahead(self, image):
+        return kbuild.ahead((image.source, functools.partial(self.build_now, image)))
+
     def test_whoever_needs_it_waits_and_does_not_build_again(self):
         image = self.image()
-        with kbuild.ahead(image):
+        with self.ahead(image):
             self.assertTrue(self.begun.wait(10))
             threading.Timer(0.1, self.go.set).start()
             self.assertIs(kbuild.build(image), image)
         self.assertEqual(self.built, [image])
 
     def test_another_image_of_the_same_place_waits_for_it(self):
-        image, other = self.image(), SimpleNamespace(**vars(self.image("debug")))
-        other.done = self.dir / "other"
-        other.ready = other.done.exists
-        with kbuild.ahead(image):
+        image, other = self.image(), self.image("other")
+        with self.ahead(image):
             self.assertTrue(self.begun.wait(10))
             threading.Timer(0.1, self.go.set).start()
             kbuild.build(other)
@@ -201,42 +202,46 @@ class Ahead(unittest.TestCase):
     def test_a_failure_is_told_to_who_needs_it(self):
         image, self.broken = self.image(), True
         self.go.set()
-        with kbuild.ahead(image), self.assertRaisesRegex(KitError, "does not compile"):
+        with self.ahead(image), self.assertRaisesRegex(KitError, "does not compile"):
             kbuild.build(image)
         self.assertEqual(self.built, [image, image])
 
-    def test_what_is_ready_or_has_no_place_of_its_own_is_left_alone(self):
-        image = self.image()
-        image.done.touch()
-        for one in (image, self.image("fast", "7.3")):
-            with kbuild.ahead(one):
-                pass
-        self.assertEqual(self.built, [])
+    def test_one_after_the_other_also_after_a_failure(self):
+        done = []
 
-    def test_an_error_elsewhere_ends_its_programs(self):
-        log = self.dir / "log"
+        def fails():
+            done.append("first")
+            raise KitError("broken")
 
-        def build_now(image):
+        with kbuild.ahead(("a", fails), ("b", lambda: done.append("second"))):
+            kbuild.until_built("b")
+            kbuild.until_built("nothing that is built")
+            self.assertEqual(done, ["first", "second"])
+
+    def test_an_error_elsewhere_ends_its_programs_and_begins_no_more(self):
+        more = []
+
+        def sleeps():
             self.begun.set()
-            proc.logged(["sleep", "60"], log)
+            proc.logged(["sleep", "60"], self.dir / "log")
 
         begin = time.monotonic()
-        with mock.patch.object(kbuild, "build_now", build_now), self.assertRaisesRegex(KitError, "elsewhere"):
-            with kbuild.ahead(self.image()):
+        with self.assertRaisesRegex(KitError, "elsewhere"):
+            with kbuild.ahead(("a", sleeps), ("b", lambda: more.append(1))):
                 self.assertTrue(self.begun.wait(10))
                 raise KitError("elsewhere")
         self.assertLess(time.monotonic() - begin, 30)
+        self.assertEqual(more, [])
 
     def test_its_programs_have_the_cpus_that_nobody_wants(self):
         policies = []
 
-        def build_now(image):
-            mine = os.sched_getscheduler(0)
+        def job():
+            policies.append(os.sched_getscheduler(0))
             proc.logged(["sh", "-c", "sleep 0.2; exec chrt -p $$"], self.dir / "log")
-            policies.extend([mine, (self.dir / "log").read_text(encoding="utf-8")])
+            policies.append((self.dir / "log").read_text(encoding="utf-8"))
 
-        image = self.image()
-        with mock.patch.object(kbuild, "build_now", build_now), kbuild.ahead(image):
-            self.assertTrue(until(lambda: len(policies) == 2))
+        with kbuild.ahead(("a", job)):
+            kbuild.until_built("a")
         self.assertEqual(policies[0], os.SCHED_OTHER)
         self.assertIn("SCHED_IDLE", policies[1])
