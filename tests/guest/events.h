@@ -4,11 +4,12 @@
 #define EVENTS_H
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
-static inline uint64_t now_ns(void)
+#include <linux/types.h>
+
+static inline u64 now_ns(void)
 {
 	struct timespec ts;
 
@@ -17,8 +18,7 @@ static inline uint64_t now_ns(void)
 }
 
 /* One printf() for a line: stdio keeps the lines of two threads apart. */
-static inline __attribute__((format(printf, 3, 4)))
-void event_at(uint64_t ns, const char *name, const char *fmt, ...)
+static inline void event_at(u64 ns, const char *name, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;

@@ -259,17 +259,25 @@ static void translates(struct __test_metadata *_metadata, struct env *e)
 
 /* ---- all of them ---- */
 
-#define for_each_attempt(_e, _slot, _t)					\
-	for ((_slot) = RID; (_slot) < SLOTS; (_slot)++)			\
-		for ((_t) = 0; (_t) < (_e)->nr_targets; (_t)++)		\
-			if (applies(_e, _slot, _t))
+/* The next one to be tried; in front of the first are RID and target -1. */
+static bool next_attempt(struct env *e, enum place *slot, int *t)
+{
+	do {
+		if (++*t >= e->nr_targets) {
+			*t = 0;
+			if (++*slot >= SLOTS)
+				return false;
+		}
+	} while (!applies(e, *slot, *t));
+	return true;
+}
 
 static void try_all(struct __test_metadata *_metadata, struct env *e, enum lives life, int *ret)
 {
-	enum place slot;
-	int t, n = 0;
+	enum place slot = RID;
+	int t = -1, n = 0;
 
-	for_each_attempt(e, slot, t) {
+	while (next_attempt(e, &slot, &t)) {
 		ret[n] = attempt(_metadata, e, slot, t);
 		/* While it is fenced, it translates nothing. */
 		if (ret[n++] && life == ACTIVE)
@@ -280,10 +288,10 @@ static void try_all(struct __test_metadata *_metadata, struct env *e, enum lives
 static void compare(struct __test_metadata *_metadata, struct env *e, enum lives life,
 		    const int *active, const int *ret)
 {
-	enum place slot;
-	int t, n = 0;
+	enum place slot = RID;
+	int t = -1, n = 0;
 
-	for_each_attempt(e, slot, t) {
+	while (next_attempt(e, &slot, &t)) {
 		if (ret[n] != active[n] && e->told++ < MAX_TOLD) {
 			printf("# RID on %s, PASID on %s, %s vDEVICE: ",
 			       name(e, e->now[RID]), name(e, e->now[PASID]),
