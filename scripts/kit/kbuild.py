@@ -144,7 +144,7 @@ def place(base, flavour):
 def counted():
     """The files that the series adds to the kernel and that are no tests: whose lines are counted."""
     return sorted(str(p.relative_to(paths.ROOT)) for p in (paths.ROOT / "drivers").rglob("*.c")
-                  if not re.search(r"-test$|-test-lib$|-fake|-states$", p.stem))
+                  if not re.search(r"-test$|-test-lib$|-fake|-states$|-paths$", p.stem))
 
 
 def profile(flavour):
