@@ -38,6 +38,12 @@ def record(base, commit):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+def changed_directories(commit):
+    """Those below drivers/ in which a commit changes files: suites there are to pass."""
+    changed = git("diff-tree", "-r", "--no-commit-id", "--name-only", commit, "--", "drivers").split()
+    return sorted({os.path.dirname(path) for path in changed})
+
+
 def remember(base, commit, warnings, booted):
     where = state_dir(base)
     where.mkdir(parents=True, exist_ok=True)
@@ -141,23 +147,25 @@ def check(base, commit, before, boot):
     settle(base)
     if boot:
         boot(objects(base) / "arch" / paths.ARCH / "boot" / "Image", commit)
-    remember(base, commit, warnings, boot_key() if boot else "")
+    remember(base, commit, warnings, boot_key(base, commit) if boot else "")
 
 
-def boot_key():
-    """What a boot depends on besides the commit: the tests, what runs in the guest, and QEMU."""
+def boot_key(base, commit):
+    """What a boot depends on besides the source: the tests, and which of them run; what runs in the guest; QEMU."""
     files = [paths.VM_TESTS / f"{test.name}.sh" for test in tests.load().values() if test.level in LEVELS]
     files += paths.VM_TESTS.glob("*.py")
     files += [p for p in (paths.ROOT / "tests" / "guest").iterdir()
               if p.is_file() and not p.name.startswith("testdev_")]
     parts = [p.read_bytes() for p in sorted(files)]
     parts.append(proc.output([prereq.qemu(), "--version"]).encode())
+    # The same source may be another commit's, with other tests: the tip has all of them.
+    parts.append(b"tip" if commit == tree.tip(base) else " ".join(changed_directories(commit)).encode())
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def done(base, commit, boot):
     known = record(base, commit)
-    return known is not None and (boot is None or known["booted"] == boot_key())
+    return known is not None and (boot is None or known["booted"] == boot_key(base, commit))
 
 
 def run(base, boot=None):

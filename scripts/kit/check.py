@@ -488,8 +488,7 @@ def suite_concerned(test, image):
     name = f'"{test.kunit}"'.replace('*"', "")
     found = git("grep", "-lF", name, image.commit, "--", "drivers", check=False).split()
     homes = {os.path.dirname(place.partition(":")[2]) for place in found}
-    changed = git("diff-tree", "-r", "--no-commit-id", "--name-only", image.commit).split()
-    return any(os.path.dirname(path) in homes for path in changed)
+    return not homes.isdisjoint(bisect.changed_directories(image.commit))
 
 
 def model_check(tally, program):
